@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: MIT
+MIGRATIONS = \
+	%D%/migrations/0001_schema_version.sql \
+	%D%/migrations/0002_change.sql \
+	%D%/migrations/0003_namespace.sql \
+	%D%/migrations/0004_runtime.sql \
+	%D%/migrations/0005_plugin.sql \
+	%D%/migrations/0006_policy.sql \
+	%D%/migrations/0007_token.sql \
+	%D%/migrations/0008_authenticate.sql

@@ -1,0 +1,101 @@
+-- 0007 token: who may ask.
+--
+-- requires:    0006_policy.sql
+-- why:         every request carries a token; only its SHA-256 is stored
+-- locks:       none; everything is new
+-- takes:       milliseconds
+-- afterwards:  nothing to check
+
+BEGIN;
+
+SET LOCAL ROLE runtime_catalog_owner;
+
+LOCK TABLE runtime_catalog.schema_version IN SHARE ROW EXCLUSIVE MODE;
+INSERT INTO runtime_catalog.schema_version (version, name, oldest_worker)
+VALUES (7, 'token', '0.1.0');
+
+CREATE TABLE runtime_catalog.token (
+    hash             bytea                    NOT NULL,
+    accessor         text        COLLATE "C"  NOT NULL,
+    namespace_id     bigint                   NOT NULL,
+    policies         text[]      COLLATE "C"  NOT NULL,
+    parent           text        COLLATE "C"      NULL,
+    display_name     text        COLLATE "C"  NOT NULL DEFAULT 'token',
+    meta             jsonb                        NULL,
+    created_at       timestamptz              NOT NULL DEFAULT pg_catalog.now(),
+    expires_at       timestamptz                  NULL,
+    explicit_max_ttl bigint                   NOT NULL DEFAULT 0,
+    period           bigint                   NOT NULL DEFAULT 0,
+    uses_left        integer                      NULL,
+    bound_cidrs      cidr[]                       NULL,
+    CONSTRAINT token_pkey                   PRIMARY KEY (hash),
+    CONSTRAINT token_accessor_key           UNIQUE (accessor),
+    CONSTRAINT token_namespace_fkey         FOREIGN KEY (namespace_id)
+                                            REFERENCES runtime_catalog.namespace (id) ON DELETE RESTRICT,
+    CONSTRAINT token_parent_fkey            FOREIGN KEY (parent)
+                                            REFERENCES runtime_catalog.token (accessor) ON DELETE CASCADE,
+    CONSTRAINT token_hash_check             CHECK (octet_length(hash) = 32),
+    CONSTRAINT token_accessor_check         CHECK (accessor ~ '^[0-9A-Za-z]{24}$'),
+    CONSTRAINT token_parent_check           CHECK (parent <> accessor),
+    CONSTRAINT token_policies_check         CHECK (array_position(policies, NULL) IS NULL
+                                                   AND octet_length(array_to_string(policies, ',')) <= 4096),
+    CONSTRAINT token_display_name_check     CHECK (octet_length(display_name) <= 4096),
+    CONSTRAINT token_meta_check             CHECK (jsonb_typeof(meta) = 'object' AND octet_length(meta::text) <= 4096),
+    CONSTRAINT token_explicit_max_ttl_check CHECK (explicit_max_ttl >= 0),
+    CONSTRAINT token_period_check           CHECK (period >= 0),
+    CONSTRAINT token_uses_left_check        CHECK (uses_left >= 0),
+    CONSTRAINT token_bound_cidrs_check      CHECK (array_position(bound_cidrs, NULL) IS NULL)
+);
+
+COMMENT ON TABLE  runtime_catalog.token                  IS 'A token, known by its SHA-256';
+COMMENT ON COLUMN runtime_catalog.token.hash             IS 'SHA-256 of the token''s text; the token itself is stored nowhere';
+COMMENT ON COLUMN runtime_catalog.token.accessor         IS 'Name of the token that gives no access: for logs, history and revoking';
+COMMENT ON COLUMN runtime_catalog.token.namespace_id     IS 'The namespace that it belongs to; it reaches those below';
+COMMENT ON COLUMN runtime_catalog.token.policies         IS 'Names of policies of its namespace; root, then alone, allows everything';
+COMMENT ON COLUMN runtime_catalog.token.parent           IS 'Accessor of the token that it ends with; null: none';
+COMMENT ON COLUMN runtime_catalog.token.display_name     IS 'For people';
+COMMENT ON COLUMN runtime_catalog.token.meta             IS 'Names and values for people and programs; null: none';
+COMMENT ON COLUMN runtime_catalog.token.created_at       IS 'When it was issued';
+COMMENT ON COLUMN runtime_catalog.token.expires_at       IS 'When it ends by itself; null: never';
+COMMENT ON COLUMN runtime_catalog.token.explicit_max_ttl IS 'Seconds after created_at beyond which no renewal reaches; 0: none set';
+COMMENT ON COLUMN runtime_catalog.token.period           IS 'Seconds that each renewal gives; 0: not periodic';
+COMMENT ON COLUMN runtime_catalog.token.uses_left        IS 'Requests that it is still good for; null: any number';
+COMMENT ON COLUMN runtime_catalog.token.bound_cidrs      IS 'Networks that it may be used from; null: any';
+
+-- The children of a token: what the foreign key deletes along with it.
+CREATE INDEX token_parent_idx ON runtime_catalog.token (parent) WHERE parent IS NOT NULL;
+-- The tokens of a namespace, and the foreign key's check when one is deleted.
+CREATE INDEX token_namespace_idx ON runtime_catalog.token (namespace_id);
+
+CREATE TRIGGER token_records
+    AFTER INSERT OR DELETE ON runtime_catalog.token
+    FOR EACH ROW EXECUTE FUNCTION runtime_catalog.record_change('accessor');
+-- uses_left changes with every request and is no history.
+CREATE TRIGGER token_records_update
+    AFTER UPDATE ON runtime_catalog.token
+    FOR EACH ROW
+    WHEN ((OLD.hash, OLD.accessor, OLD.namespace_id, OLD.policies, OLD.parent, OLD.display_name, OLD.meta,
+           OLD.created_at, OLD.expires_at, OLD.explicit_max_ttl, OLD.period, OLD.bound_cidrs)
+          IS DISTINCT FROM
+          (NEW.hash, NEW.accessor, NEW.namespace_id, NEW.policies, NEW.parent, NEW.display_name, NEW.meta,
+           NEW.created_at, NEW.expires_at, NEW.explicit_max_ttl, NEW.period, NEW.bound_cidrs))
+    EXECUTE FUNCTION runtime_catalog.record_change('accessor');
+CREATE TRIGGER token_records_truncate
+    AFTER TRUNCATE ON runtime_catalog.token
+    FOR EACH STATEMENT EXECUTE FUNCTION runtime_catalog.record_change();
+ALTER TABLE runtime_catalog.token ENABLE ALWAYS TRIGGER token_records;
+ALTER TABLE runtime_catalog.token ENABLE ALWAYS TRIGGER token_records_update;
+ALTER TABLE runtime_catalog.token ENABLE ALWAYS TRIGGER token_records_truncate;
+
+-- The worker has no right here: authenticate() is its only way in. The operator writes a hash
+-- and never reads one.
+ALTER TABLE runtime_catalog.token ENABLE ROW LEVEL SECURITY;
+CREATE POLICY token_operator ON runtime_catalog.token TO runtime_catalog_operator USING (true) WITH CHECK (true);
+CREATE POLICY token_reader   ON runtime_catalog.token FOR SELECT TO runtime_catalog_reader USING (true);
+
+GRANT SELECT (accessor, namespace_id, policies, parent, display_name, meta, created_at,
+              expires_at, explicit_max_ttl, period, uses_left, bound_cidrs)
+                     ON runtime_catalog.token TO runtime_catalog_operator, runtime_catalog_reader;
+GRANT INSERT, DELETE ON runtime_catalog.token TO runtime_catalog_operator;
+
+COMMIT;

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+#include "authenticate.h"
+
+#include "request.h"
+#include "route.h"
+#include "store_token.h"
+
+#include <string.h>
+
+static bool load(struct caller *caller, const struct credential *credential, json_t **object,
+                 struct db *db, const struct match *match, const struct request *request,
+                 struct arena *arena, struct error *err)
+{
+    load_function *load_object =
+        match->route ? match->route->operations[match->operation].load : NULL;
+    /* A list may be narrowed by ?type=; its handler judges the value. */
+    const char *type = match->type
+                           ? match->type
+                           : json_string_value(json_object_get(request->data, "type"));
+
+    if (!load_object)
+        return store_token_load(db, credential, arena, caller, err);
+    return load_object(db, credential, type, match->name, arena, caller, object, err);
+}
+
+bool authenticate(struct caller *caller, struct credential *credential, json_t **object,
+                  struct db *db, const struct match *match, const struct request *request,
+                  struct arena *arena, struct error *err)
+{
+    *caller = (struct caller){.known = false};
+    *object = NULL;
+    *credential = (struct credential){
+        .site = request->site,
+        .named = request->named,
+        .address = request->address,
+        .request_id = request->id,
+    };
+    if (!request->token)
+        return error_set(err, ERROR_PERMISSION_DENIED, ERROR_TEXT_NO_TOKEN);
+    if (!secret_hash(credential->hash, request->token, strlen(request->token)))
+        return error_set(err, ERROR_INTERNAL, "internal error");
+    if (!load(caller, credential, object, db, match, request, arena, err))
+        return false;
+    if (!caller->known)
+        return error_set(err, ERROR_PERMISSION_DENIED, ERROR_TEXT_INVALID_TOKEN);
+    if (!caller->address_allowed)
+        return error_set(err, ERROR_PERMISSION_DENIED, ERROR_TEXT_NO_TOKEN);
+    return true;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * PostgreSQL: a pool of connections, statements with parameters, errors classed by SQLSTATE
+ * and constraint name. The one module that uses libpq; what a statement means is the stores'
+ * business.
+ *
+ * Any number of threads may use one `struct db` at once. A connection that broke is replaced
+ * on its own: while PostgreSQL is away callers are told so at once, and one of them at a time
+ * tries again, RETRY_MS after the last attempt.
+ */
+#ifndef DB_H
+#define DB_H
+
+#include "error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct db;        /* opaque */
+struct db_result; /* opaque */
+
+enum { DB_PARAMETERS_MAX = 20 };
+
+struct db_options {
+    const char *connection_url;   /* a libpq connection string or URI; copied. May hold a
+                                     password, so it never appears in an error or a log */
+    const char *application_name; /* what pg_stat_activity shows; copied */
+    unsigned max_connections;     /* at least 1 */
+    unsigned connect_ms;          /* bound of making a connection */
+    unsigned statement_ms;        /* bound of one statement; 0: none (migrations) */
+    unsigned wait_ms;             /* bound of waiting for a free connection */
+};
+
+/* A statement, prepared once on each connection. Static and constant: its address is its
+ * identity, its name what pg_prepared_statements shows. */
+struct db_statement {
+    const char *name;
+    const char *sql;
+    unsigned parameters; /* $1 … $n, n ≤ DB_PARAMETERS_MAX */
+};
+
+/* One parameter: text with a NUL (size 0), or bytes for a bytea (size > 0). A NULL value is
+ * SQL's null. Borrowed. */
+struct db_parameter {
+    const char *value;
+    size_t size;
+};
+
+/* Makes a pool without connecting. NULL: no memory, or the connection string does not parse,
+ * with *err (ERROR_MISCONFIGURED). Ours: db_close, once no thread uses it. */
+struct db *db_open(const struct db_options *options, struct error *err)
+    __attribute__((warn_unused_result));
+void db_close(struct db *db); /* NULL is fine */
+
+/* Runs a statement in a transaction of its own: one round trip. Returns its rows, ours to
+ * db_result_free, or NULL with *err:
+ *   ERROR_STORAGE_AWAY  no connection, or it broke. A write may or may not have happened
+ *   what the table in db.c says for a constraint that was violated
+ *   ERROR_INTERNAL      anything else
+ * err->detail says more, for the log. */
+struct db_result *db_execute(struct db *db, const struct db_statement *statement,
+                             const struct db_parameter parameters[], struct error *err)
+    __attribute__((warn_unused_result));
+
+/* Runs a script of several statements without parameters, in PostgreSQL's simple protocol:
+ * for migrations. False with *err as above. */
+bool db_script(struct db *db, const char *sql, struct error *err)
+    __attribute__((warn_unused_result));
+
+size_t db_result_rows(const struct db_result *result);
+
+/* The text of a column, borrowed from the result; NULL for SQL's null. Row and column count
+ * from 0 and must exist. */
+const char *db_result_text(const struct db_result *result, size_t row, unsigned column);
+
+/* Whether a boolean column is true; null is not. */
+bool db_result_true(const struct db_result *result, size_t row, unsigned column);
+
+void db_result_free(struct db_result *result); /* NULL is fine */
+
+#endif

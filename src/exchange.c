@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+#include "exchange.h"
+
+#include "authenticate.h"
+#include "authorise.h"
+#include "error.h"
+#include "handler.h"
+#include "log.h"
+#include "request.h"
+#include "response.h"
+#include "route.h"
+#include "store_token.h"
+
+/* What the route's handler has to say. A path that leads nowhere is told only here, behind
+ * authorise(): without permission one never learns whether a path exists. */
+static bool handle(struct call *call, struct error *err)
+{
+    const struct route_operation *operation =
+        route_check(call->match, call->request->path, err);
+
+    if (!operation)
+        return false;
+    call->response->mount_type = call->match->route->mount_type;
+    return operation->handler(call, err);
+}
+
+/* One place, after the response: the line, with the storage's own words where there are any. */
+static void report(const struct request *request, const struct error *err, unsigned status)
+{
+    enum log_level level = err->code == ERROR_NONE ? LOG_LEVEL_DEBUG : error_level(err->code);
+    const char *operation = operation_name(request->operation);
+
+    if (level == LOG_LEVEL_INFO) /* a client's mistake is the client's to read */
+        level = LOG_LEVEL_DEBUG;
+    log_write(level, "%s %s: %u%s%s%s%s", operation, request->path ? request->path : "-", status,
+              err->code == ERROR_NONE ? "" : " ", err->code == ERROR_NONE ? "" : error_name(err->code),
+              *err->detail ? ": " : "", err->detail);
+}
+
+void exchange_serve(const struct exchange *exchange, const struct input *input,
+                    const struct output *output, struct arena *arena)
+{
+    struct request request;
+    struct match match;
+    struct credential credential;
+    struct caller caller = {.known = false};
+    struct response response = {.mount_type = ""};
+    struct error err = {.code = ERROR_NONE};
+    json_t *object = NULL;
+
+    bool ok = request_parse(&request, input, exchange->max_request_size, arena, &err);
+    log_set_request_id(request.id);
+    ok = ok && route_find(&match, request.path, request.operation, arena, &err) &&
+         authenticate(&caller, &credential, &object, exchange->db, &match, &request, arena,
+                      &err) &&
+         authorise(&caller, &match, &request, arena, &err);
+    if (ok) {
+        struct call call = {
+            .db = exchange->db,
+            .arena = arena,
+            .request = &request,
+            .match = &match,
+            .credential = &credential,
+            .caller = &caller,
+            .object = object,
+            .response = &response,
+        };
+        ok = handle(&call, &err);
+    }
+    if (ok)
+        err.code = ERROR_NONE; /* a first attempt may have failed */
+    unsigned status = response_send(&response, &request, &err, arena, output);
+    report(&request, &err, status);
+    log_set_request_id(NULL);
+
+    json_decref(object);
+    caller_fini(&caller);
+    response_fini(&response);
+    request_fini(&request);
+}

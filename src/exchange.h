@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The line: one request from parameters to response.
+ */
+#ifndef EXCHANGE_H
+#define EXCHANGE_H
+
+#include <stddef.h>
+
+struct arena;
+struct db;
+struct input;
+struct output;
+
+/* What every request shares; immutable while threads run. */
+struct exchange {
+    struct db *db;
+    size_t max_request_size; /* bytes of a body */
+};
+
+/* Serves one request. The arena is the request's; it is the caller's to reset. */
+void exchange_serve(const struct exchange *exchange, const struct input *input,
+                    const struct output *output, struct arena *arena);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a handler gets and fills. A handler validates, calls a store and fills the response; it
+ * knows no SQL and no HTTP status.
+ */
+#ifndef HANDLER_H
+#define HANDLER_H
+
+#include <jansson.h>
+
+struct arena;
+struct caller;
+struct credential;
+struct db;
+struct match;
+struct request;
+struct response;
+
+struct call {
+    struct db *db;
+    struct arena *arena;
+    const struct request *request;
+    const struct match *match;
+    const struct credential *credential;
+    const struct caller *caller;
+    json_t *object;            /* what the route loaded with the caller; NULL: nothing. Borrowed */
+    struct response *response; /* to be filled; as it comes: 204 */
+};
+
+#endif

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+#include "handler_runtime.h"
+
+#include "arena.h"
+#include "handler.h"
+#include "request.h"
+#include "response.h"
+#include "route.h"
+#include "store_runtime.h"
+#include "store_token.h"
+#include "text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char default_oci_runtime[] = "runsc"; /* gVisor's, as the API's page says */
+
+enum {
+    NAME_MAX_BYTES = 255,       /* runtime_name_check */
+    TEXT_MAX_BYTES = 4096,      /* runtime_oci_runtime_check, runtime_cgroup_parent_check */
+    DELETE_ATTEMPTS = 3,        /* see handler_runtime_delete */
+};
+
+/* Vault's storage refuses ".." inside a name, and so does runtime_name_check; a name of any
+ * length passes Vault's pattern. */
+static bool check_name(const char *name, struct error *err)
+{
+    if (strstr(name, ".."))
+        return error_set(err, ERROR_BAD_REQUEST, "name: \"..\" is not allowed");
+    if (strlen(name) > NAME_MAX_BYTES)
+        return error_set(err, ERROR_BAD_REQUEST, "name: %d bytes at most", NAME_MAX_BYTES);
+    return true;
+}
+
+bool handler_runtime_read(struct call *call, struct error *err)
+{
+    if (!check_name(call->match->name, err))
+        return false;
+    if (!call->object)
+        return error_set(err, ERROR_NOT_FOUND, "%s", "");
+    call->response->data = json_incref(call->object);
+    return true;
+}
+
+/* ?type=: absent, empty, or one of Vault's names; "unsupported" is one, and has no runtimes. */
+static bool check_type_parameter(const json_t *data, struct error *err)
+{
+    const json_t *type = json_object_get(data, "type");
+    const char *text = json_string_value(type);
+
+    if (!type)
+        return true;
+    if (!text)
+        return error_set(err, ERROR_BAD_REQUEST, "query parameter type: given more than once");
+    if (!*text || strcmp(text, "container") == 0 || strcmp(text, "unsupported") == 0)
+        return true;
+    return error_set(err, ERROR_BAD_REQUEST, "\"%s\" is not a supported plugin runtime type",
+                     text);
+}
+
+bool handler_runtime_list(struct call *call, struct error *err)
+{
+    if (!check_type_parameter(call->request->data, err))
+        return false;
+    call->response->data = json_pack("{s: O}", "runtimes", call->object);
+    return call->response->data || error_exhausted(err);
+}
+
+static bool refuse_type(const char *field, const char *wanted, struct error *err)
+{
+    return error_set(err, ERROR_BAD_REQUEST, "%s: must be %s", field, wanted);
+}
+
+/* A string; absent and null are the empty one. */
+static bool read_string(const json_t *data, const char *field, const char **out,
+                        struct error *err)
+{
+    const json_t *value = json_object_get(data, field);
+
+    *out = "";
+    if (!value || json_is_null(value))
+        return true;
+    if (!json_is_string(value))
+        return refuse_type(field, "a string", err);
+    if (json_string_length(value) > TEXT_MAX_BYTES)
+        return error_set(err, ERROR_BAD_REQUEST, "%s: %d bytes at most", field, TEXT_MAX_BYTES);
+    *out = json_string_value(value);
+    return true;
+}
+
+/* The text of an integer as Go's strconv.ParseInt(text, 0, 64) takes it: a sign, then 0x, 0o,
+ * 0b, a leading zero for octal, or decimal; single underscores between digits, and after the
+ * base's prefix, if there is a prefix. Empty is 0. */
+static bool parse_integer(const char *text, int64_t *out)
+{
+    char digits[80];
+    size_t used = 0;
+    int base = 10;
+    bool underscore = false;
+    const char *c = text + (*text == '+' || *text == '-');
+
+    *out = 0;
+    if (!*text)
+        return true;
+    if (*c == '0' && c[1]) {
+        bool letter = strchr("xXoObB", c[1]) != NULL;
+        base = !letter || strchr("oO", c[1]) ? 8 : strchr("xX", c[1]) ? 16 : 2;
+        c += letter ? 2 : 0;
+        underscore = letter && *c == '_';
+        c += underscore;
+    }
+    if (*text == '-')
+        digits[used++] = '-';
+    for (underscore = false; *c; c++) {
+        int value = text_hex_value(*c);
+        bool joins = *c == '_' && text[*text == '+' || *text == '-'] == '0' && !underscore;
+        if (!joins && (value < 0 || value >= base || used == sizeof digits - 1))
+            return false;
+        if (!joins)
+            digits[used++] = *c;
+        underscore = joins;
+    }
+    if (underscore || used == (*text == '-'))
+        return false;
+    digits[used] = '\0';
+    errno = 0;
+    *out = strtoll(digits, NULL, base);
+    return errno == 0;
+}
+
+/* An integer of 64 bits as Vault coerces it: a JSON integer, a boolean, the text of one;
+ * absent and null are 0. */
+static bool read_integer(const json_t *data, const char *field, int64_t *out,
+                         struct error *err)
+{
+    const json_t *value = json_object_get(data, field);
+
+    *out = 0;
+    if (!value || json_is_null(value))
+        return true;
+    if (json_is_integer(value))
+        *out = json_integer_value(value);
+    else if (json_is_boolean(value))
+        *out = json_is_true(value);
+    else if (!json_is_string(value) || !parse_integer(json_string_value(value), out))
+        return refuse_type(field, "an integer of 64 bits", err);
+    return true;
+}
+
+/* A boolean as Vault coerces it: true, false, 1, 0, the text of one; absent, null and the
+ * empty text are false. */
+static bool read_boolean(const json_t *data, const char *field, bool *out, struct error *err)
+{
+    const json_t *value = json_object_get(data, field);
+
+    *out = false;
+    if (!value || json_is_null(value))
+        return true;
+    if (json_is_boolean(value))
+        *out = json_is_true(value);
+    else if (json_is_integer(value) && (json_integer_value(value) & ~1) == 0)
+        *out = json_integer_value(value) == 1;
+    else if (!json_is_string(value) ||
+             (json_string_length(value) > 0 && !text_parse_bool(json_string_value(value), out)))
+        return refuse_type(field, "true or false", err);
+    return true;
+}
+
+static bool read_runtime(const struct call *call, struct runtime *runtime, struct error *err)
+{
+    const json_t *data = call->request->data;
+
+    *runtime = (struct runtime){.type = call->match->type, .name = call->match->name};
+    if (!check_name(runtime->name, err) ||
+        !read_string(data, "oci_runtime", &runtime->oci_runtime, err) ||
+        !read_string(data, "cgroup_parent", &runtime->cgroup_parent, err) ||
+        !read_integer(data, "cpu_nanos", &runtime->cpu_nanos, err) ||
+        !read_integer(data, "memory_bytes", &runtime->memory_bytes, err) ||
+        !read_boolean(data, "rootless", &runtime->rootless, err))
+        return false;
+    if (!*runtime->oci_runtime)
+        runtime->oci_runtime = default_oci_runtime;
+    if (runtime->cpu_nanos < 0)
+        return error_set(err, ERROR_BAD_REQUEST, "runtime cpu in nanos cannot be negative");
+    if (runtime->memory_bytes < 0)
+        return error_set(err, ERROR_BAD_REQUEST, "runtime memory in bytes cannot be negative");
+    return true;
+}
+
+bool handler_runtime_register(struct call *call, struct error *err)
+{
+    struct runtime runtime;
+
+    return read_runtime(call, &runtime, err) &&
+           store_runtime_put(call->db, call->credential, &runtime, err);
+}
+
+/* Vault's sentence, and one more for the Terraform provider, which looks for "in use". */
+static bool refuse_in_use(const char *name, const json_t *plugins, struct error *err)
+{
+    char names[ERROR_TEXT_MAX - 512];
+    size_t used = 0, i;
+    json_t *plugin;
+
+    names[0] = '\0';
+    json_array_foreach(plugins, i, plugin)
+    {
+        if (!text_format(names + used, sizeof names - used, "%s%s", i > 0 ? " " : "",
+                         json_string_value(plugin)))
+            break;
+        used += strlen(names + used);
+        if (sizeof names - used < 8)
+            break;
+    }
+    return error_set(err, ERROR_IN_USE,
+                     "unable to delete \"%s\" runtime. Registered plugins=[%s] are referencing "
+                     "it. The runtime is still in use.",
+                     name, names);
+}
+
+/* The foreign key decides, the names are for the message: they came with the caller, before
+ * the delete was tried. A plugin that was registered in between is in no list yet, one that
+ * went in between no longer refuses; either way trying again finds out. */
+bool handler_runtime_delete(struct call *call, struct error *err)
+{
+    const char *type = call->match->type, *name = call->match->name;
+    json_t *plugins = json_incref(call->object);
+    bool deleted = false;
+
+    if (!check_name(name, err)) {
+        json_decref(plugins);
+        return false;
+    }
+    for (int attempt = 1; attempt <= DELETE_ATTEMPTS; attempt++) {
+        deleted = store_runtime_delete(call->db, call->credential, type, name, err);
+        if (deleted || err->code != ERROR_IN_USE || json_array_size(plugins) > 0)
+            break;
+        json_decref(plugins);
+        plugins = NULL;
+        if (attempt < DELETE_ATTEMPTS &&
+            !store_runtime_reload_plugins(call->db, call->credential, type, name, call->arena,
+                                          &plugins, err))
+            break;
+    }
+    if (!deleted && err->code == ERROR_IN_USE)
+        refuse_in_use(name, plugins, err);
+    json_decref(plugins);
+    return deleted;
+}

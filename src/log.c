@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+#include "log.h"
+
+#include "text.h"
+#include "utf8.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    TEXT_MAX = 4096, /* of the formatted text, before escapes */
+    LINE_MAX_BYTES = 8192,
+};
+
+static const char *const level_names[] = {"trace", "debug", "info", "warn", "error"};
+/* The words and widths of Vault's own log. */
+static const char *const level_tags[] = {"[TRACE]", "[DEBUG]", "[INFO] ", "[WARN] ", "[ERROR]"};
+static const char *const format_names[] = {"standard", "json"};
+
+static enum log_level threshold = LOG_LEVEL_INFO;
+static enum log_format output_format = LOG_FORMAT_STANDARD;
+static _Thread_local const char *current_request_id;
+
+void log_set_level(enum log_level level)
+{
+    threshold = level;
+}
+
+void log_set_format(enum log_format format)
+{
+    output_format = format;
+}
+
+bool log_level_parse(const char *name, enum log_level *out)
+{
+    for (int i = LOG_LEVEL_TRACE; i <= LOG_LEVEL_ERROR; i++) {
+        if (strcmp(name, level_names[i]) == 0) {
+            *out = (enum log_level)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool log_format_parse(const char *name, enum log_format *out)
+{
+    for (int i = LOG_FORMAT_STANDARD; i <= LOG_FORMAT_JSON; i++) {
+        if (strcmp(name, format_names[i]) == 0) {
+            *out = (enum log_format)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+void log_set_request_id(const char *request_id)
+{
+    current_request_id = request_id;
+}
+
+/* Copies text as the inside of a JSON string, which is also a fit escape for a plain line. */
+static void escape(char *out, size_t size, const char *text)
+{
+    size_t used = 0;
+    size_t left = strlen(text);
+
+    while (left > 0 && used + 8 < size) {
+        size_t length = utf8_sequence(text, left);
+        unsigned char c = (unsigned char)*text;
+        if (length == 0) {
+            used += (size_t)snprintf(out + used, size - used, "\\ufffd");
+            length = 1;
+        } else if (c < 0x20 || c == 0x7F) {
+            used += (size_t)snprintf(out + used, size - used, "\\u%04x", c);
+        } else if (output_format == LOG_FORMAT_JSON && (c == '"' || c == '\\')) {
+            used += (size_t)snprintf(out + used, size - used, "\\%c", c);
+        } else {
+            memcpy(out + used, text, length);
+            used += length;
+        }
+        text += length;
+        left -= length;
+    }
+    out[used] = '\0';
+}
+
+static void format_now(char out[static 32])
+{
+    struct timespec now;
+    struct tm utc;
+    char seconds[24];
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    strftime(seconds, sizeof seconds, "%Y-%m-%dT%H:%M:%S", &utc);
+    text_format(out, 32, "%s.%03ldZ", seconds, now.tv_nsec / 1000000);
+}
+
+void log_write(enum log_level level, const char *format, ...)
+{
+    char text[TEXT_MAX], escaped[LINE_MAX_BYTES - 256], line[LINE_MAX_BYTES], now[32];
+    const char *id = current_request_id;
+    va_list arguments;
+
+    if (level < threshold)
+        return;
+    va_start(arguments, format);
+    text_vformat(text, sizeof text, format, arguments);
+    va_end(arguments);
+    escape(escaped, sizeof escaped, text);
+    format_now(now);
+
+    if (output_format == LOG_FORMAT_JSON)
+        text_format(line, sizeof line - 1,
+                    "{\"@level\":\"%s\",\"@message\":\"%s\",\"@timestamp\":\"%s\"%s%s%s}",
+                    level_names[level], escaped, now, id ? ",\"request_id\":\"" : "",
+                    id ? id : "", id ? "\"" : "");
+    else
+        text_format(line, sizeof line - 1, "%s %s %s%s%s", now, level_tags[level], escaped,
+                    id ? " request_id=" : "", id ? id : "");
+    strcat(line, "\n");
+    /* One write a line. If stderr is gone there is nobody left to tell. */
+    if (write(STDERR_FILENO, line, strlen(line)) < 0)
+        return;
+}

@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The order of the checks is Vault's (http/handler.go, http/logical.go): the path before the
+ * token's size, the query before the body, the body before anybody asks who sent it.
+ */
+#include "request.h"
+
+#include "arena.h"
+#include "secret.h"
+#include "text.h"
+#include "utf8.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* The one path at which an encoded question mark begins the query all the same: Terraform's
+ * provider escapes its own. Vault answers it with 404. */
+static const char filtered_collection[] = "sys/plugins/runtimes/catalog?type=";
+
+static const struct {
+    const char *name;
+    size_t offset;
+} table[] = {
+#define X(name, member) {#name, offsetof(struct parameters, member)},
+    REQUEST_PARAMETERS(X)
+#undef X
+};
+
+static bool refuse_repetition(const char *name, struct error *err)
+{
+    if (!text_starts_with(name, "HTTP_"))
+        return error_set(err, ERROR_MISCONFIGURED, "the web server sends %s twice", name);
+    if (strcmp(name, "HTTP_X_VAULT_TOKEN") == 0)
+        return error_set(err, ERROR_BAD_REQUEST, "header X-Vault-Token: sent more than once");
+    return error_set(err, ERROR_BAD_REQUEST, "header %s: sent more than once", name + 5);
+}
+
+static bool collect_parameters(struct parameters *parameters, char *const *environment,
+                               struct error *err)
+{
+    for (; *environment; environment++) {
+        const char *equals = strchr(*environment, '=');
+        size_t length = equals ? (size_t)(equals - *environment) : 0;
+        for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+            if (strncmp(*environment, table[i].name, length) != 0 || table[i].name[length])
+                continue;
+            const char **value = (const char **)((char *)parameters + table[i].offset);
+            if (*value)
+                return refuse_repetition(table[i].name, err);
+            *value = equals + 1;
+        }
+    }
+    return true;
+}
+
+/* nginx's $request_id is 32 hexadecimal digits; a UUID has the same with four hyphens. */
+static bool set_id(struct request *request)
+{
+    const char *id = request->parameters.request_id;
+    size_t used = 0;
+
+    for (size_t i = 0; id && i < 32; i++) {
+        if (text_hex_value(id[i]) < 0)
+            return secret_uuid(request->id);
+        if (i == 8 || i == 12 || i == 16 || i == 20)
+            request->id[used++] = '-';
+        request->id[used++] = id[i];
+    }
+    if (!id || id[32] != '\0')
+        return secret_uuid(request->id);
+    request->id[used] = '\0';
+    return true;
+}
+
+/* " /a/b/" → "a/b/". NULL: out of memory, or not what namespace_path_check allows, with *err. */
+static const char *namespace_path(const char *what, enum error_code code, const char *text,
+                                  struct arena *arena, struct error *err)
+{
+    size_t start = strspn(text, "/");
+    size_t length = strlen(text + start);
+    char *path;
+
+    while (length > 0 && text[start + length - 1] == '/')
+        length--;
+    bool good = length < REQUEST_NAMESPACE_MAX;
+    for (size_t i = 0; good && i < length; i++) {
+        char c = text[start + i];
+        bool first = i == 0 || text[start + i - 1] == '/';
+        good = text_is_word(c) || c == '-' || (!first && (c == '.' || c == '/'));
+    }
+    if (!good) {
+        error_set(err, code,
+                  "%s: segments of letters, digits, '_', '-' and '.', %d bytes at most", what,
+                  REQUEST_NAMESPACE_MAX);
+        return NULL;
+    }
+    path = arena_format(arena, "%.*s%s", (int)length, text + start, length > 0 ? "/" : "");
+    if (!path)
+        error_exhausted(err);
+    return path;
+}
+
+static bool set_namespaces(struct request *request, struct arena *arena, struct error *err)
+{
+    const struct parameters *parameters = &request->parameters;
+
+    if (!parameters->site)
+        return error_set(err, ERROR_MISCONFIGURED,
+                         "the web server did not send RUNTIME_CATALOG_NAMESPACE; a location "
+                         "that sets a parameter must include them all");
+    request->site = namespace_path("RUNTIME_CATALOG_NAMESPACE", ERROR_MISCONFIGURED,
+                                   parameters->site, arena, err);
+    if (!request->site)
+        return false;
+    request->named = namespace_path("header X-Vault-Namespace", ERROR_BAD_REQUEST,
+                                    parameters->namespace ? parameters->namespace : "", arena,
+                                    err);
+    return request->named != NULL;
+}
+
+/* X-Vault-Token, and if that is empty a bearer token. nginx from 1.23 on joins headers of one
+ * name with ", ", which no token contains. */
+static bool set_token(struct request *request, struct error *err)
+{
+    static const char bearer[] = "Bearer ";
+    const char *token = request->parameters.token;
+    const char *authorization = request->parameters.authorization;
+
+    if ((!token || !*token) && authorization && text_starts_with(authorization, bearer))
+        token = authorization + strlen(bearer) + strspn(authorization + strlen(bearer), " ");
+    if (!token || !*token)
+        return true;
+    if (strlen(token) > REQUEST_TOKEN_MAX)
+        return error_set(err, ERROR_HEADER_TOO_LARGE,
+                         "authentication token exceeds maximum allowed header size of %d bytes",
+                         REQUEST_TOKEN_MAX);
+    if (strchr(token, ','))
+        return error_set(err, ERROR_BAD_REQUEST, "header X-Vault-Token: sent more than once");
+    request->token = token;
+    return true;
+}
+
+/* Response wrapping is not offered, and what is not offered must not look done. */
+static bool check_wrapping(const struct request *request, struct error *err)
+{
+    const char *ttl = request->parameters.wrap_ttl;
+
+    if (!ttl || ttl[strspn(ttl, "0")] == '\0' || strcmp(ttl, "0s") == 0)
+        return true;
+    return error_set(err, ERROR_BAD_REQUEST,
+                     "header X-Vault-Wrap-TTL: response wrapping is not offered");
+}
+
+static void set_address(struct request *request)
+{
+    const char *address = request->parameters.remote_address;
+    unsigned char binary[sizeof(struct in6_addr)];
+
+    if (address && (inet_pton(AF_INET, address, binary) == 1 ||
+                    inet_pton(AF_INET6, address, binary) == 1))
+        request->address = address;
+}
+
+/* Decodes %XX, and '+' as a space in a query. NULL: malformed, a NUL, or out of memory, with
+ * *err. */
+static char *decode(const char *what, const char *text, size_t length, bool is_query,
+                    struct arena *arena, struct error *err)
+{
+    char *out = arena_alloc(arena, length + 1);
+    size_t used = 0;
+
+    if (!out) {
+        error_exhausted(err);
+        return NULL;
+    }
+    for (size_t i = 0; i < length; i++) {
+        char c = text[i];
+        if (c == '%') {
+            bool whole = length - i > 2;
+            int high = whole ? text_hex_value(text[i + 1]) : -1;
+            int low = whole ? text_hex_value(text[i + 2]) : -1;
+            if (high < 0 || low < 0 || high + low == 0) {
+                error_set(err, ERROR_BAD_REQUEST,
+                          "%s: a '%%' must be followed by two hexadecimal digits, not 00", what);
+                return NULL;
+            }
+            c = (char)(high * 16 + low);
+            i += 2;
+        } else if (c == '+' && is_query) {
+            c = ' ';
+        }
+        out[used++] = c;
+    }
+    if (!utf8_valid(out)) {
+        error_set(err, ERROR_BAD_REQUEST, "%s: not valid UTF-8", what);
+        return NULL;
+    }
+    return out;
+}
+
+/* Whether nginx, a log and a policy would all read the path alike: no empty segment, no "."
+ * and "..", no control byte. One slash at the end is fine. */
+static bool check_canonical(const char *path, struct error *err)
+{
+    for (const char *c = path; *c; c++) {
+        if ((unsigned char)*c < 0x20 || *c == 0x7F)
+            return error_set(err, ERROR_BAD_REQUEST, "path: control characters are not allowed");
+    }
+    for (const char *segment = path; segment;) {
+        size_t length = strcspn(segment, "/");
+        bool dots = (length == 1 || length == 2) && strncmp(segment, "..", length) == 0;
+        bool last = segment[length] == '\0';
+        if (dots || (length == 0 && !last))
+            return error_set(err, ERROR_BAD_REQUEST,
+                             "path: must be canonical, without //, /./ and /../");
+        segment = last ? NULL : segment + length + 1;
+    }
+    return true;
+}
+
+/* Splits REQUEST_URI into request->path and the undecoded queries (the usual one, and the one
+ * behind an encoded question mark). */
+static bool set_path(struct request *request, const char *queries[static 2],
+                     struct arena *arena, struct error *err)
+{
+    const char *uri = request->parameters.uri ? request->parameters.uri : "";
+    const char *document_uri = request->parameters.document_uri;
+    size_t length = strcspn(uri, "?");
+
+    if (length > REQUEST_PATH_MAX)
+        return error_set(err, ERROR_BAD_REQUEST, "path: %d bytes at most", REQUEST_PATH_MAX);
+    char *path = decode("path", uri, length, false, arena, err);
+    if (!path)
+        return false;
+    if (!text_starts_with(path, "/v1/"))
+        return error_set(err, ERROR_NOT_FOUND, "%s", "");
+    if (!check_canonical(path + strlen("/v1/"), err))
+        return false;
+    /* nginx chose the location by this one: what it let through must be what is answered. */
+    if (!document_uri || strcmp(path, document_uri) != 0)
+        return error_set(err, ERROR_BAD_REQUEST,
+                         "path: must be canonical, without //, /./ and /../");
+
+    queries[0] = uri[length] == '?' ? uri + length + 1 : "";
+    queries[1] = "";
+    path += strlen("/v1/");
+    if (text_starts_with(path, filtered_collection)) {
+        char *mark = strchr(path, '?');
+        queries[1] = mark + 1;
+        *mark = '\0';
+    }
+    request->path = path;
+    return true;
+}
+
+/* Adds a value to data: a second value of one name makes a list, as Vault does for a query,
+ * or joins the first with a comma, as it does for a form. */
+static bool add_value(json_t *data, const char *name, const char *value, bool is_form)
+{
+    json_t *before = json_object_get(data, name);
+
+    if (!before)
+        return json_object_set_new(data, name, json_string(value)) == 0;
+    if (is_form)
+        return json_object_set_new(data, name,
+                                   json_sprintf("%s,%s", json_string_value(before), value)) == 0;
+    if (json_is_array(before))
+        return json_array_append_new(before, json_string(value)) == 0;
+    return json_object_set_new(data, name, json_pack("[O, s]", before, value)) == 0;
+}
+
+static bool parse_pairs(json_t *data, const char *text, bool is_form, struct arena *arena,
+                        struct error *err)
+{
+    const char *what = is_form ? "form" : "query";
+
+    while (*text) {
+        size_t length = strcspn(text, "&");
+        size_t name_length = strcspn(text, "=&");
+        if (length > 0) {
+            size_t value_at = name_length < length ? name_length + 1 : length;
+            const char *name = decode(what, text, name_length, true, arena, err);
+            const char *value =
+                name ? decode(what, text + value_at, length - value_at, true, arena, err) : NULL;
+            if (!value)
+                return false;
+            if (!add_value(data, name, value, is_form))
+                return error_exhausted(err);
+        }
+        text += length + (text[length] == '&');
+    }
+    return true;
+}
+
+enum source { SOURCE_QUERY, SOURCE_BODY };
+
+static const struct {
+    const char *method;
+    enum operation operation;
+    enum source source; /* of the request's data */
+} methods[] = {
+    {"GET", OPERATION_READ, SOURCE_QUERY},     {"LIST", OPERATION_LIST, SOURCE_QUERY},
+    {"POST", OPERATION_UPDATE, SOURCE_BODY},   {"PUT", OPERATION_UPDATE, SOURCE_BODY},
+    {"PATCH", OPERATION_PATCH, SOURCE_BODY},   {"DELETE", OPERATION_DELETE, SOURCE_QUERY},
+    {"HEAD", OPERATION_NONE, SOURCE_QUERY},    {"OPTIONS", OPERATION_NONE, SOURCE_QUERY},
+};
+
+static bool set_operation(struct request *request, enum source *source, struct error *err)
+{
+    const char *method = request->parameters.method ? request->parameters.method : "";
+
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        if (strcmp(method, methods[i].method) == 0) {
+            request->operation = methods[i].operation;
+            *source = methods[i].source;
+            return true;
+        }
+    }
+    return error_set(err, ERROR_UNSUPPORTED_OPERATION, "%s", "");
+}
+
+/* GET with ?list=true is a list. The first of several counts, as in Go's url.Values.Get. */
+static bool apply_list_parameter(struct request *request, struct error *err)
+{
+    json_t *list = json_object_get(request->data, "list");
+    bool wanted = false;
+
+    if (request->operation != OPERATION_READ || !list)
+        return true;
+    const char *text = json_string_value(json_is_array(list) ? json_array_get(list, 0) : list);
+    if (*text && !text_parse_bool(text, &wanted))
+        return error_set(err, ERROR_BAD_REQUEST, "query parameter list: must be true or false");
+    if (wanted) {
+        request->operation = OPERATION_LIST;
+        json_object_del(request->data, "list");
+    }
+    return true;
+}
+
+/* A list's path ends in a slash, which is how policies tell it from a read. */
+static bool apply_slash(struct request *request, enum source source, struct arena *arena,
+                        struct error *err)
+{
+    size_t length = strlen(request->path);
+    bool has_slash = length > 0 && request->path[length - 1] == '/';
+
+    if (request->operation == OPERATION_LIST && !has_slash) {
+        request->path = arena_format(arena, "%s/", request->path);
+        return request->path || error_exhausted(err);
+    }
+    if (source == SOURCE_BODY && has_slash)
+        return error_set(err, ERROR_BAD_REQUEST, "cannot write to a path ending in '/'");
+    return true;
+}
+
+/* The declared length; a missing or empty CONTENT_LENGTH is none. */
+static bool body_length(const struct request *request, size_t max_size, size_t *out,
+                        struct error *err)
+{
+    const char *text = request->parameters.content_length;
+    char *end;
+
+    *out = 0;
+    if (!text || !*text)
+        return true;
+    errno = 0;
+    unsigned long long length = strtoull(text, &end, 10);
+    if (!text_is_digit(*text) || *end)
+        return error_set(err, ERROR_BAD_REQUEST, "header Content-Length: must be a number");
+    if (errno == ERANGE || length > max_size)
+        return error_set(err, ERROR_TOO_LARGE, "http: request body too large");
+    *out = (size_t)length;
+    return true;
+}
+
+/* Strings and nesting of a JSON text, before a recursive parser sees it. */
+static bool check_depth(const char *body, size_t length, struct error *err)
+{
+    size_t depth = 0;
+    bool in_string = false;
+
+    for (size_t i = 0; i < length; i++) {
+        char c = body[i];
+        if (in_string && c == '\\')
+            i++;
+        else if (c == '"')
+            in_string = !in_string;
+        else if (!in_string && (c == '{' || c == '['))
+            depth++;
+        else if (!in_string && (c == '}' || c == ']') && depth > 0)
+            depth--;
+        if (depth > REQUEST_JSON_DEPTH_MAX)
+            return error_set(err, ERROR_BAD_REQUEST,
+                             "failed to parse JSON: nested deeper than %d",
+                             REQUEST_JSON_DEPTH_MAX);
+    }
+    return true;
+}
+
+/* jansson's own texts quote the input, which may be a secret. */
+static const char *json_fault(const json_error_t *fault)
+{
+    switch (json_error_code(fault)) {
+    case json_error_premature_end_of_input:
+        return "the text ends too early";
+    case json_error_end_of_input_expected:
+        return "something follows the value";
+    case json_error_duplicate_key:
+        return "a key is given twice in one object";
+    case json_error_numeric_overflow:
+        return "a number does not fit into 64 bits";
+    case json_error_invalid_utf8:
+        return "not valid UTF-8";
+    case json_error_null_character:
+    case json_error_null_byte_in_key:
+        return "U+0000 is not allowed";
+    default:
+        return "invalid syntax";
+    }
+}
+
+static bool parse_json(json_t **data, const char *body, size_t length, struct error *err)
+{
+    json_error_t fault;
+
+    if (!check_depth(body, length, err))
+        return false;
+    json_t *value =
+        json_loadb(body, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &fault);
+    if (!value && json_error_code(&fault) == json_error_out_of_memory)
+        return error_exhausted(err);
+    if (!value)
+        return error_set_at(err, ERROR_BAD_REQUEST, (unsigned)fault.line,
+                            (unsigned)fault.column,
+                            "failed to parse JSON: line %d, column %d: %s", fault.line,
+                            fault.column, json_fault(&fault));
+    if (json_is_null(value)) {
+        json_decref(value);
+        return true;
+    }
+    if (!json_is_object(value)) {
+        json_decref(value);
+        return error_set(err, ERROR_BAD_REQUEST, "failed to parse JSON: must be an object");
+    }
+    json_decref(*data);
+    *data = value;
+    return true;
+}
+
+/* A form is what says so and does not look like JSON: curl -d says so of everything. */
+static bool is_form(const struct request *request, const char *body)
+{
+    static const char form[] = "application/x-www-form-urlencoded";
+    const char *type = request->parameters.content_type;
+    char first = body[strspn(body, " \t\r\n")];
+
+    return type && strncasecmp(type, form, strlen(form)) == 0 && first != '{' && first != '[';
+}
+
+static bool check_patch_type(const struct request *request, struct error *err)
+{
+    const char *type = request->parameters.content_type;
+
+    if (request->operation != OPERATION_PATCH)
+        return true;
+    if (!type || !*type)
+        return error_set(err, ERROR_BAD_REQUEST, "mime: no media type");
+    if (text_starts_with(type, "application/merge-patch+json"))
+        return true;
+    return error_set(err, ERROR_UNSUPPORTED_MEDIA,
+                     "PATCH requires Content-Type of application/merge-patch+json");
+}
+
+static bool parse_body(struct request *request, const struct input *input, size_t max_size,
+                       struct arena *arena, struct error *err)
+{
+    size_t length;
+
+    if (!body_length(request, max_size, &length, err) || !check_patch_type(request, err))
+        return false;
+    char *body = arena_alloc(arena, length + 1);
+    if (!body)
+        return error_exhausted(err);
+    if (input->read(input->context, body, length) != length)
+        return error_set(err, ERROR_BAD_REQUEST, "the body ended early");
+    if (strspn(body, " \t\r\n") == length)
+        return true;
+    if (!is_form(request, body))
+        return parse_json(&request->data, body, length, err);
+    if (memchr(body, '\0', length))
+        return error_set(err, ERROR_BAD_REQUEST, "form: U+0000 is not allowed");
+    return parse_pairs(request->data, body, true, arena, err);
+}
+
+bool request_parse(struct request *request, const struct input *input, size_t max_size,
+                   struct arena *arena, struct error *err)
+{
+    const char *queries[2] = {"", ""};
+    enum source source = SOURCE_QUERY;
+
+    *request = (struct request){.data = json_object()};
+    bool collected = collect_parameters(&request->parameters, input->environment, err);
+    if (!set_id(request) || !request->data)
+        return error_exhausted(err);
+    set_address(request);
+    bool parsed = collected && set_namespaces(request, arena, err) &&
+                  set_operation(request, &source, err) &&
+                  set_path(request, queries, arena, err) && set_token(request, err) &&
+                  check_wrapping(request, err);
+    if (!parsed)
+        return false;
+    if (source == SOURCE_BODY)
+        return parse_body(request, input, max_size, arena, err) &&
+               apply_slash(request, source, arena, err);
+    return parse_pairs(request->data, queries[0], false, arena, err) &&
+           parse_pairs(request->data, queries[1], false, arena, err) &&
+           apply_list_parameter(request, err) && apply_slash(request, source, arena, err);
+}
+
+void request_fini(struct request *request)
+{
+    json_decref(request->data);
+    request->data = NULL;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The table of paths: which operations each has, what they load, who handles them; and the
+ * table of paths that need sudo. Data and the search in it; pure.
+ */
+#ifndef ROUTE_H
+#define ROUTE_H
+
+#include "error.h"
+#include "operation.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+
+struct arena;
+struct call;
+struct caller;
+struct credential;
+struct db;
+
+/* Finds the caller and what the operation is about, in one statement. */
+typedef bool load_function(struct db *db, const struct credential *credential, const char *type,
+                           const char *name, struct arena *arena, struct caller *caller,
+                           json_t **object, struct error *err);
+
+/* Validates, stores, answers. */
+typedef bool handler_function(struct call *call, struct error *err);
+
+struct route_operation {
+    handler_function *handler; /* NULL: the path has no such operation */
+    load_function *load;       /* NULL: the caller alone is loaded */
+};
+
+struct route {
+    const char *path;       /* segments; {type} and {name} stand for one each */
+    bool optional_slash;    /* whether the path may end in a slash */
+    const char *mount_type; /* the envelope's */
+    struct route_operation operations[OPERATION_MAX];
+};
+
+/* What a path leads to. A path that leads nowhere has a match too, because nobody learns that
+ * before authorise() has let them. */
+struct match {
+    const struct route *route; /* NULL: no row has the path */
+    const char *type;          /* what {type} stands for, or NULL; in the arena */
+    const char *name;          /* what {name} stands for, or NULL; in the arena */
+    bool sudo;                 /* the path needs sudo besides the operation's capability */
+    enum operation operation;
+};
+
+/* Looks a path up. False: out of memory, with *err. */
+bool route_find(struct match *match, const char *path, enum operation operation,
+                struct arena *arena, struct error *err) __attribute__((warn_unused_result));
+
+/* The operation that was found. NULL with *err: the path leads nowhere (404) or has no such
+ * operation (405). */
+const struct route_operation *route_check(const struct match *match, const char *path,
+                                          struct error *err);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The schema's version: what this program needs, what the database has, and the migrations
+ * between the two.
+ */
+#ifndef SCHEMA_H
+#define SCHEMA_H
+
+#include "error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct db;
+
+enum { SCHEMA_VERSION = 8 }; /* the newest migration that this program was written for */
+
+/* Whether this program works on the database's schema. False with *err: ERROR_MISCONFIGURED
+ * if the schema is too old or too new for it, or a trigger of it is missing or disabled. */
+bool schema_check(struct db *db, struct error *err) __attribute__((warn_unused_result));
+
+enum migration_state {
+    MIGRATION_APPLIED = 0, /* has run, from this very file */
+    MIGRATION_PENDING,     /* a file that has not run */
+    MIGRATION_EDITED,      /* has run, from a file that was different */
+    MIGRATION_UNKNOWN,     /* has run, and there is no such file here */
+};
+
+struct migration {
+    int version;
+    char *name;       /* the file's name without its number and .sql */
+    char *path;       /* of the file; NULL: none */
+    char *applied_at; /* ISO 8601; NULL: has not run */
+    char *applied_by; /* the role; NULL: has not run */
+    bool unsigned_row; /* has run by psql, so that the checksum is not stored yet */
+    char checksum[65]; /* of the file */
+    enum migration_state state;
+};
+
+struct migrations {
+    struct migration *items; /* by version, ascending */
+    size_t count;
+};
+
+const char *migration_state_name(enum migration_state state);
+
+/* Compares a directory of NNNN_name.sql with the database. False with *err. */
+bool schema_list(struct migrations *migrations, struct db *db, const char *directory,
+                 struct error *err) __attribute__((warn_unused_result));
+void schema_list_fini(struct migrations *migrations);
+
+/* Runs the file, in the transaction that it brings, and stores its checksum; or only stores
+ * the checksum of one that psql ran. Somebody else having just run it is success. */
+bool schema_apply(struct db *db, const struct migration *migration, struct error *err)
+    __attribute__((warn_unused_result));
+
+#endif

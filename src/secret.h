@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Tokens, their hashes and random identifiers. The one module that uses libcrypto.
+ */
+#ifndef SECRET_H
+#define SECRET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+    SECRET_HASH_SIZE = 32,    /* bytes of a SHA-256 */
+    SECRET_HASH_TEXT = 64,    /* characters of it in hexadecimal */
+    SECRET_TOKEN_TEXT = 28,   /* characters of a token: "hvs." and 24 base62 digits, as Vault's */
+    SECRET_ACCESSOR_TEXT = 24,
+    SECRET_UUID_TEXT = 36,
+};
+
+/* SHA-256 of bytes[length]. False: libcrypto failed; out is not to be used. */
+bool secret_hash(unsigned char out[static SECRET_HASH_SIZE], const void *bytes, size_t length)
+    __attribute__((warn_unused_result));
+
+/* The same, in lower-case hexadecimal with a NUL. */
+bool secret_hash_text(char out[static SECRET_HASH_TEXT + 1], const void *bytes, size_t length)
+    __attribute__((warn_unused_result));
+
+/* A new token, a new accessor, a new identifier in the shape of a UUID (8-4-4-4-12 lower-case
+ * hexadecimal digits, all random, as Vault's request ids), from the system's random source.
+ * False: the source failed; out is not to be used. */
+bool secret_token(char out[static SECRET_TOKEN_TEXT + 1]) __attribute__((warn_unused_result));
+bool secret_accessor(char out[static SECRET_ACCESSOR_TEXT + 1])
+    __attribute__((warn_unused_result));
+bool secret_uuid(char out[static SECRET_UUID_TEXT + 1]) __attribute__((warn_unused_result));
+
+/* Overwrites memory in a way that the compiler does not leave out. */
+void secret_wipe(void *memory, size_t size);
+
+#endif

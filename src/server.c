@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * libfcgi blocks in accept(2) and offers no way out but a signal, which might as well hit a
+ * thread that is reading a request. So a thread is woken by what it waits for: a connection,
+ * made and closed by ourselves, which libfcgi drops and then sees that it is to stop.
+ */
+#include "server.h"
+
+#include "arena.h"
+#include "log.h"
+#include "request.h"
+#include "response.h"
+#include "text.h"
+
+#include <fcgiapp.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    STACK_SIZE = 512 * 1024,
+    ARENA_LIMIT = 64 * 1024 * 1024, /* above the largest request and a list of 100,000 */
+    WAKE_MS = 10,                   /* between two rounds of waking threads */
+    SYSTEMD_FIRST_FD = 3,
+};
+
+struct pool {
+    const struct server_options *options;
+    int listener;
+
+    pthread_mutex_t mutex; /* guards running */
+    pthread_cond_t changed;
+    unsigned running;
+};
+
+static bool fail(struct error *err, const char *what)
+{
+    return error_set(err, ERROR_MISCONFIGURED, "%s: %s", what, strerror(errno));
+}
+
+static size_t read_body(void *context, char *buffer, size_t size)
+{
+    FCGX_Stream *stream = context;
+    size_t done = 0;
+
+    while (done < size) {
+        size_t piece = size - done < INT_MAX ? size - done : INT_MAX;
+        int count = FCGX_GetStr(buffer + done, (int)piece, stream);
+        if (count <= 0)
+            break;
+        done += (size_t)count;
+    }
+    return done;
+}
+
+static bool write_response(void *context, const char *bytes, size_t length)
+{
+    FCGX_Stream *stream = context;
+
+    while (length > 0) {
+        int piece = length < INT_MAX ? (int)length : INT_MAX;
+        if (FCGX_PutStr(bytes, piece, stream) != piece)
+            return false;
+        bytes += piece;
+        length -= (size_t)piece;
+    }
+    return true;
+}
+
+/* What the request did not read must not be taken for the next one's. */
+static void drain_body(FCGX_Stream *stream)
+{
+    char rest[8192];
+
+    while (FCGX_GetStr(rest, (int)sizeof rest, stream) > 0)
+        ;
+}
+
+static void serve_one(const struct pool *pool, FCGX_Request *fcgi, struct arena *arena)
+{
+    struct input input = {fcgi->envp, read_body, fcgi->in};
+    struct output output = {write_response, fcgi->out};
+
+    pool->options->serve(pool->options->context, &input, &output, arena);
+    drain_body(fcgi->in);
+    FCGX_Finish_r(fcgi);
+    arena_reset(arena);
+}
+
+static void *serve_all(void *context)
+{
+    struct pool *pool = context;
+    struct arena *arena = arena_new(ARENA_LIMIT);
+    FCGX_Request fcgi;
+
+    if (arena && FCGX_InitRequest(&fcgi, pool->listener, 0) == 0) {
+        while (FCGX_Accept_r(&fcgi) == 0)
+            serve_one(pool, &fcgi, arena);
+        FCGX_Free(&fcgi, 1);
+    }
+    arena_free(arena);
+    pthread_mutex_lock(&pool->mutex);
+    pool->running--;
+    pthread_cond_signal(&pool->changed);
+    pthread_mutex_unlock(&pool->mutex);
+    return NULL;
+}
+
+/* A socket file that nobody answers on is left over from a worker that was killed. */
+static bool remove_stale(const struct sockaddr_un *address)
+{
+    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool stale = probe >= 0 &&
+                 connect(probe, (const struct sockaddr *)address, sizeof *address) != 0 &&
+                 errno == ECONNREFUSED;
+
+    if (probe >= 0)
+        close(probe);
+    return stale && unlink(address->sun_path) == 0;
+}
+
+static bool listen_on(int fd, const char *path, mode_t mode)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const struct sockaddr *any = (const struct sockaddr *)&address;
+
+    if (strlen(path) >= sizeof address.sun_path) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    strcpy(address.sun_path, path);
+    /* Made without rights, so that nobody connects before the mode is set. */
+    mode_t mask = umask(0777);
+    bool bound = bind(fd, any, sizeof address) == 0 ||
+                 (errno == EADDRINUSE && remove_stale(&address) &&
+                  bind(fd, any, sizeof address) == 0);
+    umask(mask);
+    return bound && listen(fd, SOMAXCONN) == 0 && chmod(path, mode) == 0;
+}
+
+/* File descriptor of a socket that is listening already: systemd's (sd_listen_fds(3)) or
+ * spawn-fcgi's. -1: there is none. */
+static int inherited_listener(void)
+{
+    const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+    bool from_systemd = pid && count && strtol(pid, NULL, 10) == (long)getpid() &&
+                        strtol(count, NULL, 10) > 0;
+    int fd = from_systemd ? SYSTEMD_FIRST_FD : STDIN_FILENO;
+    int listening = 0;
+    socklen_t size = sizeof listening;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 || !listening)
+        return -1;
+    return fd;
+}
+
+static int open_listener(const struct server_options *options, struct error *err)
+{
+    static const char scheme[] = "unix:";
+
+    if (!options->address) {
+        int fd = inherited_listener();
+        if (fd < 0)
+            error_set(err, ERROR_MISCONFIGURED,
+                      "listener address: not set, and neither systemd nor file descriptor 0 "
+                      "brought a listening socket");
+        return fd;
+    }
+    const char *path = options->address + strlen(scheme);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || !listen_on(fd, path, options->mode)) {
+        fail(err, path);
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* Connects once for every thread that may sit in accept(2). */
+static void wake(int listener, unsigned count)
+{
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+
+    if (getsockname(listener, (struct sockaddr *)&address, &size) != 0)
+        return;
+    for (unsigned i = 0; i < count; i++) {
+        int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+            return;
+        bool connected = connect(fd, (struct sockaddr *)&address, size) == 0;
+        close(fd);
+        if (!connected)
+            return;
+    }
+}
+
+static struct timespec after_ms(unsigned ms)
+{
+    struct timespec at;
+
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += ms / 1000;
+    at.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000;
+    }
+    return at;
+}
+
+static bool is_past(const struct timespec *at)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec > at->tv_sec || (now.tv_sec == at->tv_sec && now.tv_nsec >= at->tv_nsec);
+}
+
+/* Stops accepting and waits for the threads. Returns how many still serve. */
+static unsigned drain(struct pool *pool)
+{
+    struct timespec deadline = after_ms(pool->options->drain_ms);
+
+    FCGX_ShutdownPending();
+    pthread_mutex_lock(&pool->mutex);
+    while (pool->running > 0 && !is_past(&deadline)) {
+        struct timespec next = after_ms(WAKE_MS);
+        wake(pool->listener, pool->running);
+        pthread_cond_timedwait(&pool->changed, &pool->mutex, &next);
+    }
+    unsigned left = pool->running;
+    pthread_mutex_unlock(&pool->mutex);
+    return left;
+}
+
+static bool start_threads(struct pool *pool, struct error *err)
+{
+    pthread_attr_t attributes;
+
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_SIZE);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    for (unsigned i = 0; i < pool->options->threads; i++) {
+        pthread_t thread;
+        pthread_mutex_lock(&pool->mutex);
+        pool->running++;
+        pthread_mutex_unlock(&pool->mutex);
+        errno = pthread_create(&thread, &attributes, serve_all, pool);
+        if (errno != 0) {
+            pthread_mutex_lock(&pool->mutex);
+            pool->running--;
+            pthread_mutex_unlock(&pool->mutex);
+            fail(err, "cannot make a thread");
+            break;
+        }
+    }
+    pthread_attr_destroy(&attributes);
+    return errno == 0;
+}
+
+static void pool_init(struct pool *pool, const struct server_options *options, int listener)
+{
+    pthread_condattr_t attributes;
+
+    *pool = (struct pool){.options = options, .listener = listener};
+    pthread_mutex_init(&pool->mutex, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&pool->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+bool server_run(const struct server_options *options, struct error *err)
+{
+    static struct pool pool; /* threads that outlive the drain still look at it */
+    sigset_t stops;
+    int received = 0;
+    int listener = open_listener(options, err);
+
+    if (listener < 0)
+        return false;
+    /* Every thread inherits the mask, so that the signals are waited for here alone. libfcgi
+     * would install handlers of its own where it finds the default. */
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGTERM);
+    sigaddset(&stops, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &stops, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    FCGX_Init();
+    pool_init(&pool, options, listener);
+    bool started = start_threads(&pool, err);
+    if (started) {
+        log_info("serving with %u threads", options->threads);
+        while (sigwait(&stops, &received) != 0)
+            ;
+        log_info("stopping: %s", strsignal(received));
+    }
+    unsigned left = drain(&pool);
+    if (left > 0)
+        log_warn("stopped with %u requests or kept connections left", left);
+    if (options->address)
+        unlink(options->address + strlen("unix:"));
+    close(listener);
+    return started;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The listening socket, the threads, libfcgi's loop, and the drain at the end. Knows no path
+ * and no JSON. The one module that uses libfcgi.
+ */
+#ifndef SERVER_H
+#define SERVER_H
+
+#include "error.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct arena;
+struct input;
+struct output;
+
+struct server_options {
+    const char *address; /* "unix:/path"; NULL: the socket comes from systemd (LISTEN_FDS) or is
+                            file descriptor 0 (spawn-fcgi) */
+    mode_t mode;         /* of a socket that is made */
+    unsigned threads;
+    unsigned drain_ms; /* bound of answering what was accepted, once told to stop */
+    /* Serves one request; called by every thread. */
+    void (*serve)(const void *context, const struct input *input, const struct output *output,
+                  struct arena *arena);
+    const void *context;
+};
+
+/* Listens, serves until SIGTERM or SIGINT, stops accepting, answers what was accepted and what
+ * arrives on kept connections until the peer lets go or drain_ms are over. To be called once,
+ * before any other thread. False with *err: there is no socket, or no thread could be made. */
+bool server_run(const struct server_options *options, struct error *err)
+    __attribute__((warn_unused_result));
+
+#endif

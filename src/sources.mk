@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+# What is built. Everything but the two programs' main files is one library, so that programs
+# and tests link the same objects.
+
+noinst_LIBRARIES += libcatalog.a
+libcatalog_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(LIBPQ_CFLAGS) $(LIBCRYPTO_CFLAGS) $(FCGI_CFLAGS)
+libcatalog_a_SOURCES = \
+	%D%/arena.c %D%/arena.h \
+	%D%/authenticate.c %D%/authenticate.h \
+	%D%/authorise.c %D%/authorise.h \
+	%D%/config.c %D%/config.h \
+	%D%/db.c %D%/db.h \
+	%D%/error.c %D%/error.h \
+	%D%/exchange.c %D%/exchange.h \
+	%D%/handler_runtime.c %D%/handler_runtime.h \
+	%D%/hcl.c %D%/hcl.h \
+	%D%/log.c %D%/log.h \
+	%D%/operation.c %D%/operation.h \
+	%D%/policy.c %D%/policy.h \
+	%D%/request.c %D%/request.h \
+	%D%/response.c %D%/response.h \
+	%D%/route.c %D%/route.h \
+	%D%/schema.c %D%/schema.h \
+	%D%/secret.c %D%/secret.h \
+	%D%/server.c %D%/server.h \
+	%D%/store_policy.c %D%/store_policy.h \
+	%D%/store_runtime.c %D%/store_runtime.h \
+	%D%/store_token.c %D%/store_token.h \
+	%D%/text.c %D%/text.h \
+	%D%/utf8.c %D%/utf8.h
+
+CATALOG_LIBS = libcatalog.a $(JANSSON_LIBS) $(LIBPQ_LIBS) $(LIBCRYPTO_LIBS) $(FCGI_LIBS)
+
+sbin_PROGRAMS += runtime-catalogd
+runtime_catalogd_CFLAGS = $(libcatalog_a_CFLAGS)
+runtime_catalogd_SOURCES = %D%/worker.c
+runtime_catalogd_LDADD = $(CATALOG_LIBS)
+
+bin_PROGRAMS += runtime-catalog
+runtime_catalog_CFLAGS = $(libcatalog_a_CFLAGS)
+runtime_catalog_SOURCES = \
+	%D%/tool.c %D%/tool.h \
+	%D%/tool_migrate.c \
+	%D%/tool_policy.c \
+	%D%/tool_status.c \
+	%D%/tool_token.c
+runtime_catalog_LDADD = $(CATALOG_LIBS)
+
+dist_man_MANS = %D%/runtime-catalogd.8 %D%/runtime-catalog.1 %D%/runtime-catalog.conf.5
+
+# A sample, not a configuration: `make install` never overwrites what an operator wrote.
+exampledir = $(docdir)
+dist_example_DATA = %D%/runtime-catalog.conf.sample

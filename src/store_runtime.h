@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Runtimes in PostgreSQL, one function a statement. A load also finds the caller, in the same
+ * statement and so in the same moment; a write requires the token's row itself and does not
+ * rest on an earlier load.
+ */
+#ifndef STORE_RUNTIME_H
+#define STORE_RUNTIME_H
+
+#include "error.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct arena;
+struct caller;
+struct credential;
+struct db;
+
+/* The three loads have one shape (route.h's load_function). False: the storage failed, with
+ * *err. *object is ours. */
+
+/* *object: the runtime's keys in the API's order, or NULL: there is none. */
+bool store_runtime_load(struct db *db, const struct credential *credential, const char *type,
+                        const char *name, struct arena *arena, struct caller *caller,
+                        json_t **object, struct error *err) __attribute__((warn_unused_result));
+
+/* *object: an array of the runtimes of a type (NULL or "": of every type), sorted by name.
+ * name is not looked at. */
+bool store_runtime_load_list(struct db *db, const struct credential *credential,
+                             const char *type, const char *name, struct arena *arena,
+                             struct caller *caller, json_t **object, struct error *err)
+    __attribute__((warn_unused_result));
+
+/* *object: an array of the names of the plugins that refer to the runtime, sorted by type,
+ * name and version; a plugin with two versions is named twice. */
+bool store_runtime_load_plugins(struct db *db, const struct credential *credential,
+                                const char *type, const char *name, struct arena *arena,
+                                struct caller *caller, json_t **object, struct error *err)
+    __attribute__((warn_unused_result));
+
+/* The same once more within one request: takes no use of the token. */
+bool store_runtime_reload_plugins(struct db *db, const struct credential *credential,
+                                  const char *type, const char *name, struct arena *arena,
+                                  json_t **object, struct error *err)
+    __attribute__((warn_unused_result));
+
+struct runtime {
+    const char *type;
+    const char *name;
+    const char *oci_runtime;
+    const char *cgroup_parent;
+    int64_t cpu_nanos;
+    int64_t memory_bytes;
+    bool rootless;
+};
+
+/* Stores the whole record, over an older one of that key if there is one. False with *err:
+ * ERROR_PERMISSION_DENIED if the token went meanwhile. */
+bool store_runtime_put(struct db *db, const struct credential *credential,
+                       const struct runtime *runtime, struct error *err)
+    __attribute__((warn_unused_result));
+
+/* Deletes. False with *err: ERROR_NOT_FOUND if there is none, ERROR_IN_USE if a plugin refers
+ * to it, ERROR_PERMISSION_DENIED if the token went meanwhile. */
+bool store_runtime_delete(struct db *db, const struct credential *credential, const char *type,
+                          const char *name, struct error *err)
+    __attribute__((warn_unused_result));
+
+#endif

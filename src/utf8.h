@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * UTF-8 as RFC 3629 has it: no overlong forms, no surrogates, nothing above U+10FFFF.
+ */
+#ifndef UTF8_H
+#define UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Length in bytes of the sequence at the start of bytes[length], 1 to 4; 0: it is not valid
+ * UTF-8 or length is 0. */
+size_t utf8_sequence(const char *bytes, size_t length);
+
+/* Whether text is UTF-8 throughout. */
+bool utf8_valid(const char *text);
+
+#endif

@@ -1,0 +1,112 @@
+"""A private PostgreSQL: on a socket only, without fsync, migrated, gone with its test.
+
+Making a cluster takes seconds, copying one an instant. The first test of a `./dev check` makes
+the template, the others copy it; a test that runs alone makes its own.
+"""
+import fcntl
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+
+from processes import start, stop, wait_for
+
+BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
+DATABASE = "runtime_catalog"
+SETTINGS = """
+listen_addresses = ''
+fsync = off
+full_page_writes = off
+shared_buffers = 32MB
+log_line_prefix = '%m [%p] %u '
+"""
+
+
+class Cluster:
+    def __init__(self, folder):
+        self.data = folder / "data"
+        self.socket = folder
+        self.log = folder / "postgresql.log"
+        self.child = None
+
+    def dsn(self, role="postgres"):
+        return f"host={self.socket} dbname={DATABASE} user={role}"
+
+    def start(self):
+        self.child = start([BIN / "postgres", "-D", self.data, "-k", self.socket], self.log)
+        wait_for(self.ready, 60, f"PostgreSQL is ready, see {self.log}")
+
+    def ready(self):
+        if self.child.poll() is not None:
+            raise RuntimeError(f"PostgreSQL did not start:\n{self.log.read_text()}")
+        try:
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return False
+        return lines[0] == str(self.child.pid) and lines[-1].strip() == "ready"
+
+    def stop(self):
+        """Fast: open connections are cut."""
+        if self.child:
+            stop(self.child, signal.SIGINT)
+            self.child = None
+
+    def psql(self, *arguments, role="postgres", database=DATABASE, check=True):
+        return subprocess.run(
+            [BIN / "psql", "-XqAt", "-v", "ON_ERROR_STOP=1",
+             "-d", f"host={self.socket} dbname={database} user={role}", *arguments],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=check)
+
+    def sql(self, statement, role="postgres"):
+        """What a statement yields: a line a row, columns joined by |."""
+        done = self.psql("-c", statement, role=role, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{statement}\n{done.stderr}")
+        return done.stdout.rstrip("\n")
+
+    def complaints(self, expected):
+        return [line for line in lines_of(self.log)
+                if re.search(r"\b(PANIC|FATAL):", line) and not matches(line, expected)]
+
+
+def lines_of(path):
+    return path.read_text(errors="replace").splitlines() if path.exists() else []
+
+
+def matches(line, patterns):
+    return any(re.search(pattern, line) for pattern in patterns)
+
+
+def make_template(folder, tool, sql):
+    cluster = Cluster(folder)
+    subprocess.run([BIN / "initdb", "-D", cluster.data, "-U", "postgres", "--auth=trust",
+                    "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"],
+                   check=True, capture_output=True)
+    with open(cluster.data / "postgresql.conf", "a", encoding="ascii") as file:
+        file.write(SETTINGS)
+    cluster.start()
+    try:
+        cluster.psql("-c", f"CREATE DATABASE {DATABASE}", database="postgres")
+        cluster.psql("-f", sql / "roles.sql")
+        subprocess.run([tool, "migrate", f"-migrations={sql / 'migrations'}"], check=True,
+                       env=dict(os.environ, RUNTIME_CATALOG_DSN=cluster.dsn()),
+                       capture_output=True, text=True)
+    finally:
+        cluster.stop()
+
+
+def copy_template(template, folder, tool, sql):
+    """A cluster in `folder`, from the template, which the first comer makes."""
+    with open(template / "lock", "a", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (template / "finished").exists():
+            shutil.rmtree(template / "data", ignore_errors=True)
+            try:
+                make_template(template, tool, sql)
+            except subprocess.CalledProcessError as error:
+                raise RuntimeError(f"{error}\n{error.stdout}{error.stderr}") from None
+            (template / "finished").touch()
+    subprocess.run(["cp", "-a", template / "data", folder], check=True)
+    return Cluster(folder)

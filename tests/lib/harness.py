@@ -1,0 +1,333 @@
+"""The whole chain, private to one test file: nginx with TLS, worker, PostgreSQL.
+
+    with stack(plan=3) as s:
+        s.answer("a list", s.request("LIST", CATALOG), 200, data={"runtimes": []})
+        …
+
+Everything that the chain needs is copied to a private folder first; from then on nothing runs
+as root. On leaving, everything is stopped and CLOSING more assertions are made: each log is
+quiet, holds no secret, and no process is left.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+
+from client import Client
+from cluster import copy_template, lines_of, matches
+from processes import adopt_orphans, leftovers, start, stop, stop_being_root, wait_for
+from tap import Tap
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("RUNTIME_CATALOG_BUILD", CHECKOUT / ".dev/build"))
+
+CATALOG = "/v1/sys/plugins/runtimes/catalog"
+CONTAINER = CATALOG + "/container/"
+HSTS = "max-age=31536000; includeSubDomains"
+
+# The texts of 403 answers, which scripts match.
+NO_TOKEN = "permission denied"
+BAD_TOKEN = "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"
+NOT_ALLOWED = "1 error occurred:\n\t* permission denied\n\n"
+
+CLOSING = 5
+ALARMS = r"Sanitizer|runtime error:|[Aa]ssertion|stack smashing|buffer overflow detected"
+SANE = object()  # "use the root token", where None already says "none"
+
+WORKER_CONFIGURATION = """
+storage "postgresql" {
+  connection_url  = "%(dsn)s"
+  max_connections = 8
+}
+listener "fastcgi" {
+  address          = "unix:%(socket)s"
+  mode             = "0660"
+  max_request_size = "1MiB"
+}
+log_level = "debug"
+%(more)s
+"""
+
+
+class Stack:
+    def __init__(self, tap, folder, cluster, listener):
+        self.tap = tap
+        self.folder = folder
+        self.cluster = cluster
+        self.listener = listener
+        self.client = Client(listener.getsockname()[1], folder / "nginx/ca.pem")
+        self.worker = None
+        self.nginx = None
+        self.worker_log = folder / "worker.log"
+        self.access_log = folder / "nginx/access.log"
+        self.nginx_log = folder / "nginx/error.log"
+        self.worker_status = 0
+        self.expected = {"worker": [], "nginx": [], "postgresql": []}
+        self.secrets = []
+        self.root_token = None
+
+    # --- what runs
+
+    def start_worker(self, more=""):
+        (self.folder / "worker.conf").write_text(WORKER_CONFIGURATION % {
+            "dsn": self.cluster.dsn("runtime_catalog_worker"),
+            "socket": self.folder / "worker.sock", "more": more})
+        self.worker = start([self.folder / "bin/runtime-catalogd", "-c", self.folder / "worker.conf"],
+                            self.worker_log)
+        wait_for(self.worker_listens, 20, f"the worker listens:\n{self.worker_log.read_text()}")
+
+    def worker_listens(self):
+        """As the kernel has it: asking by connecting would leave traces in the log."""
+        if self.worker.poll() is not None:
+            raise RuntimeError(f"the worker did not start:\n{self.worker_log.read_text()}")
+        with open("/proc/net/unix", encoding="ascii") as file:
+            return any(line.split()[3] == "00010000" and line.endswith(f"{self.folder}/worker.sock\n")
+                       for line in file)
+
+    def stop_worker(self):
+        if self.worker:
+            self.worker_status = self.worker_status or stop(self.worker, signal.SIGTERM)
+            self.worker = None
+
+    def start_nginx(self):
+        """nginx inherits the listening socket, so that nobody can take the port meanwhile."""
+        folder = self.folder / "nginx"
+        number = self.listener.fileno()
+        self.nginx = start(["nginx", "-p", folder, "-c", "nginx.conf", "-e", self.nginx_log],
+                           self.folder / "nginx.out", pass_fds=[number],
+                           env=dict(os.environ, NGINX=f"{number};"))
+        wait_for(self.nginx_runs, 20, "nginx runs")
+        self.listener.close()
+
+    def nginx_runs(self):
+        if self.nginx.poll() is not None:
+            raise RuntimeError((self.folder / "nginx.out").read_text() + self.nginx_log.read_text())
+        pid = self.folder / "nginx/nginx.pid"
+        return pid.exists() and pid.read_text().strip() == str(self.nginx.pid)
+
+    def stop_nginx(self):
+        if self.nginx:
+            stop(self.nginx, signal.SIGQUIT)
+            self.nginx = None
+
+    # --- what a test does
+
+    def tool(self, *arguments, check=True, **more):
+        """runtime-catalog, the operator's tool, on this database."""
+        done = subprocess.run(
+            [self.folder / "bin/runtime-catalog", *arguments], capture_output=True, text=True,
+            check=False, env=dict(os.environ, RUNTIME_CATALOG_DSN=self.cluster.dsn()), **more)
+        if check and done.returncode:
+            raise RuntimeError(f"runtime-catalog {' '.join(arguments)}:\n{done.stderr}")
+        return done
+
+    def token(self, *policies, **flags):
+        """Issues a token and sees to it that no log ever shows it."""
+        token = self.tool("token", "issue", *(f"-policy={name}" for name in policies),
+                          *(f"-{name}={value}" for name, value in flags.items()),
+                          "-field=token").stdout.strip()
+        self.secrets.append(token)
+        return token
+
+    def policy(self, name, text, *flags):
+        self.tool("policy", "write", *flags, name, "-", input=text)
+
+    def token_with(self, name, path, *capabilities):
+        """A token whose one policy has one rule."""
+        self.policy(name, f'path "{path}" {{ capabilities = {json.dumps(capabilities)} }}')
+        return self.token(name)
+
+    def request(self, method, path, body=None, token=SANE, headers=(), connection=None):
+        headers = list(headers)
+        if token is SANE:
+            token = self.root_token
+        if token is not None:
+            headers.append(("X-Vault-Token", token))
+        return self.client.request(method, path, headers, body, connection)
+
+    def register(self, name, **body):
+        """For runtimes that a test needs; not an assertion."""
+        response = self.request("POST", CONTAINER + name, body)
+        if response.status != 204:
+            raise RuntimeError(f"cannot register {name}:\n{response}")
+
+    def plugin(self, name, runtime, version="", kind="secret"):
+        """A plugin row that references a runtime, as a DBA would insert it."""
+        self.cluster.sql(
+            "INSERT INTO runtime_catalog.plugin"
+            " (namespace_id, type, name, version, command, sha256, runtime_type, runtime_name)"
+            f" SELECT id, '{kind}', '{name}', '{version}', '{name}', decode(repeat('00', 32), 'hex'),"
+            f"        'container', '{runtime}' FROM runtime_catalog.namespace WHERE path = ''")
+
+    def curl(self, *arguments, **more):
+        return subprocess.run(["curl", "-sS", "--cacert", self.folder / "nginx/ca.pem", *arguments],
+                              capture_output=True, text=True, check=False, timeout=60, **more)
+
+    # --- what a test asserts
+
+    def answer(self, name, response, status, *, data=SANE, errors=SANE, like=None):
+        """One assertion on a whole answer: its status, the headers that every answer carries,
+        and its data, its errors, or a pattern that its one error text matches."""
+        wrong = list(self.faults_of(response, status))
+        if data is not SANE and response.data != data:
+            wrong.append(f"data is not {data!r}")
+        if errors is not SANE and response.json != {"errors": errors}:
+            wrong.append(f"the body is not {{'errors': {errors!r}}}")
+        if like is not None and not (len(response.errors or []) == 1
+                                     and re.search(like, response.errors[0])):
+            wrong.append(f"no error text like {like!r}")
+        return self.tap.ok(not wrong, name, *wrong, response)
+
+    @staticmethod
+    def faults_of(response, status):
+        if response.status != status:
+            yield f"the status is not {status}"
+        for header, value in (("Content-Type", "application/json"), ("Cache-Control", "no-store"),
+                              ("Strict-Transport-Security", HSTS)):
+            if response.header(header) != value:
+                yield f"{header} is {response.values(header)}"
+        if status == 204 and response.body:
+            yield "a 204 with a body"
+        if status != 204 and not (response.body.endswith(b"}\n") and response.body.count(b"\n") == 1):
+            yield "the body is not one line of JSON"
+
+    def logs(self):
+        return [self.worker_log, self.access_log, self.nginx_log, self.cluster.log]
+
+    def expect(self, log, *patterns):
+        """Announces lines that would otherwise count as complaints; log is worker, nginx or
+        postgresql."""
+        self.expected[log].extend(patterns)
+
+    def complaints(self):
+        worker = [line for line in lines_of(self.worker_log)
+                  if re.search(ALARMS, line) or "[ERROR]" in line and not matches(line, self.expected["worker"])]
+        nginx = [line for line in lines_of(self.nginx_log)
+                 if re.search(r"\[(alert|emerg|crit)\]", line)
+                 or "[error]" in line and not matches(line, self.expected["nginx"])]
+        return worker, nginx, self.cluster.complaints(self.expected["postgresql"])
+
+    def leaks(self):
+        return [f"{path.name}: {line}" for path in self.logs() for line in lines_of(path)
+                if any(secret in line for secret in self.secrets)]
+
+    def stop(self):
+        self.stop_nginx()
+        self.stop_worker()
+        self.cluster.stop()
+
+    def close(self):
+        worker, nginx, postgresql = self.complaints()
+        self.tap.ok(not worker and self.worker_status == 0, "the worker has nothing to complain of",
+                    f"exit status {self.worker_status}", *worker, *self.tail_of_alarm())
+        self.tap.ok(not nginx, "nginx has nothing to complain of", *nginx)
+        self.tap.ok(not postgresql, "PostgreSQL has nothing to complain of", *postgresql)
+        self.tap.ok(not self.leaks(), "no log shows a token", *self.leaks())
+        left = leftovers()
+        self.tap.ok(not left, "no process is left", *left)
+
+    def tail_of_alarm(self):
+        return lines_of(self.worker_log)[-60:] if re.search(ALARMS, self.worker_log.read_text()) else []
+
+
+def copy_what_runs(folder):
+    """The parts of the checkout that the chain needs, where anybody can read them."""
+    (folder / "bin").mkdir()
+    for program in ("runtime-catalogd", "runtime-catalog"):
+        if not (BUILD / program).exists():
+            sys.exit(f"{BUILD / program} is not built: run ./dev check, or ./dev up and this test alone")
+        shutil.copy(BUILD / program, folder / "bin")
+    shutil.copytree(CHECKOUT / "sql", folder / "sql")
+
+
+def configure_nginx(folder, port, namespace_line):
+    (folder / "nginx").mkdir()
+    library = CHECKOUT / "tests/lib"
+    subprocess.run([library / "make-certificate", folder / "nginx"], check=True)
+    subprocess.run([library / "make-nginx", folder / "nginx", str(port), folder / "worker.sock"], check=True)
+    if namespace_line is not None:
+        site = folder / "nginx/runtime-catalog.conf"
+        site.write_text(site.read_text().replace("set $runtime_catalog_namespace none;", namespace_line))
+
+
+def template_folder(folder):
+    """Shared by the tests of one `./dev check`, else this test's own."""
+    shared = os.environ.get("RUNTIME_CATALOG_TEST_FOLDER")
+    template = pathlib.Path(shared or folder) / "template"
+    template.mkdir(exist_ok=True)
+    if os.geteuid() == 0:
+        shutil.chown(template, "nobody", "nogroup")
+    return template
+
+
+def listen():
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(511)
+    return listener
+
+
+@contextlib.contextmanager
+def private_folder():
+    """Its path is short, because a socket's must be."""
+    parent = os.environ.get("RUNTIME_CATALOG_TEST_FOLDER", "/var/tmp")
+    folder = pathlib.Path(tempfile.mkdtemp(prefix=pathlib.Path(sys.argv[0]).stem + ".", dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def begin():
+    """A test that is told to end takes what it started with it."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    adopt_orphans()
+
+
+@contextlib.contextmanager
+def database():
+    """A migrated cluster that runs and nothing else."""
+    begin()
+    with private_folder() as folder:
+        template = template_folder(folder)
+        copy_what_runs(folder)
+        stop_being_root(folder)
+        cluster = copy_template(template, folder, folder / "bin/runtime-catalog", folder / "sql")
+        cluster.start()
+        try:
+            yield cluster
+        finally:
+            cluster.stop()
+
+
+@contextlib.contextmanager
+def stack(plan, namespace_line=None):
+    """The whole chain, with a root token issued. The plan counts the test's own assertions.
+    namespace_line replaces the line of the site that chooses the namespace."""
+    begin()
+    tap = Tap(plan + CLOSING)
+    listener = listen()
+    with private_folder() as folder:
+        template = template_folder(folder)
+        copy_what_runs(folder)
+        configure_nginx(folder, listener.getsockname()[1], namespace_line)
+        stop_being_root(folder)
+        s = Stack(tap, folder, copy_template(template, folder, folder / "bin/runtime-catalog",
+                                             folder / "sql"), listener)
+        try:
+            s.cluster.start()
+            s.start_worker()
+            s.start_nginx()
+            s.root_token = s.token("root")
+            yield s
+        finally:
+            s.stop()
+        s.close()
+    sys.exit(tap.exit_status())

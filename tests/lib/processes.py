@@ -1,0 +1,88 @@
+"""Processes that a test starts: they never run as root, never outlive it, and never get lost."""
+import ctypes
+import os
+import pwd
+import signal
+import subprocess
+import time
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_CHILD_SUBREAPER = 36
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def wait_for(condition, seconds, what):
+    """Waits until `condition()` is true and returns what it returned."""
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {seconds} s: {what}")
+        time.sleep(0.005)
+    return result
+
+
+def adopt_orphans():
+    """What a child leaves behind becomes ours, so that leftovers() sees it."""
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def stop_being_root(folder):
+    """PostgreSQL refuses root, and to root a refusal can look like a success."""
+    if os.geteuid() != 0:
+        return
+    user = pwd.getpwnam("nobody")
+    subprocess.run(["chown", "-R", f"{user.pw_uid}:{user.pw_gid}", folder], check=True)
+    os.chdir("/")
+    os.setgroups([])
+    os.setgid(user.pw_gid)
+    os.setuid(user.pw_uid)
+    os.environ.update(HOME=folder, USER="nobody", LOGNAME="nobody")
+    libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
+
+
+def start(command, log, **more):
+    """A child whose output goes to `log`, and which ends with us whatever becomes of us."""
+    with open(log, "ab") as output:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0), **more)
+
+
+def stop(child, number, seconds=20):
+    """Sends the signal and returns the exit status; a child that stays is killed, and that is
+    an error."""
+    if child.poll() is None:
+        child.send_signal(number)
+    try:
+        return child.wait(seconds)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+        raise TimeoutError(f"{child.args[0]} did not stop within {seconds} s") from None
+
+
+def children():
+    me = os.getpid()
+    with open(f"/proc/{me}/task/{me}/children", encoding="ascii") as file:
+        return [int(pid) for pid in file.read().split()]
+
+
+def command_of(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
+            return file.read().replace("\0", " ").strip()
+    except OSError:
+        return ""
+
+
+def leftovers():
+    """Ends and names the processes that are still there after everything was stopped."""
+    found = [f"{pid} {command_of(pid)}" for pid in children() if command_of(pid)]
+    for pid in children():
+        try:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        except OSError:
+            pass
+    return found

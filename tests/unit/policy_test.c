@@ -1,0 +1,590 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Policies: the rules as cases, one JSON object a line, in tests/data/policy; the choice
+ * of a rule against a plain search; memory that runs out. Linked with --wrap for malloc,
+ * calloc, realloc and free.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "policy.h"
+
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    CASES = 533, /* in tests/data/policy: one that vanishes is a failure */
+    SOURCES_MAX = 8,
+    NAME_SIZE = 300,
+};
+
+/* ---- memory ---- */
+
+static size_t allocations_left = SIZE_MAX; /* until one fails; SIZE_MAX: none does */
+static size_t live;
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+void __real_free(void *memory);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+void __wrap_free(void *memory);
+
+static bool allocation_fails(void)
+{
+    if (allocations_left == 0)
+        return true;
+    if (allocations_left != SIZE_MAX)
+        allocations_left--;
+    return false;
+}
+
+static void *counted(void *memory)
+{
+    live += memory != NULL;
+    return memory;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return allocation_fails() ? NULL : counted(__real_malloc(size));
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return allocation_fails() ? NULL : counted(__real_calloc(count, size));
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+    if (allocation_fails())
+        return NULL;
+    return old == NULL ? counted(__real_realloc(old, size)) : __real_realloc(old, size);
+}
+
+void __wrap_free(void *memory)
+{
+    live -= memory != NULL;
+    __real_free(memory);
+}
+
+/* ---- cases ---- */
+
+static const char *string_of(const json_t *test, const char *key)
+{
+    return json_string_value(json_object_get(test, key));
+}
+
+static struct policy_source source_of(const char *text)
+{
+    return (struct policy_source){.name = "test", .text = text, .length = strlen(text)};
+}
+
+/* Compiles the policies of a case; they must parse. */
+static struct policy *compile(const json_t *test)
+{
+    const json_t *texts = json_object_get(test, "policies");
+    struct policy_source sources[SOURCES_MAX];
+    struct error err = {0};
+
+    assert_in_range(json_array_size(texts), 0, SOURCES_MAX);
+    for (size_t i = 0; i < json_array_size(texts); i++)
+        sources[i] = source_of(json_string_value(json_array_get(texts, i)));
+    struct policy *policy = policy_compile(sources, json_array_size(texts), &err);
+
+    if (policy == NULL)
+        fail_msg("%s", err.text);
+    return policy;
+}
+
+static void check_allow(const json_t *test)
+{
+    struct policy_request request = {
+        .path = string_of(test, "path"),
+        .data = json_object_get(test, "data"),
+        .wrap_ttl = json_integer_value(json_object_get(test, "wrap_ttl")),
+    };
+    struct policy *policy = compile(test);
+
+    assert_true(operation_parse(string_of(test, "op"), &request.operation));
+    struct policy_decision decision = policy_evaluate(policy, &request);
+
+    policy_free(policy);
+    assert_int_equal(decision.allowed, json_is_true(json_object_get(test, "allowed")));
+    assert_int_equal(decision.sudo, json_is_true(json_object_get(test, "sudo")));
+    if (json_object_get(test, "request_allowed") == NULL)
+        return;
+    bool needs_sudo = json_is_true(json_object_get(test, "sudo_required"));
+
+    assert_int_equal(decision.allowed && (!needs_sudo || decision.sudo),
+                     json_is_true(json_object_get(test, "request_allowed")));
+}
+
+static void check_capabilities(const json_t *test)
+{
+    const json_t *names = json_object_get(test, "capabilities");
+    struct policy *policy = compile(test);
+    unsigned capabilities = policy_capabilities(policy, string_of(test, "path"));
+
+    policy_free(policy);
+    assert_int_equal(__builtin_popcount(capabilities), json_array_size(names));
+    for (size_t i = 0; i < json_array_size(names); i++) {
+        const char *name = json_string_value(json_array_get(names, i));
+        unsigned bit = CAPABILITY_DENY;
+
+        while (bit < CAPABILITY_SUBSCRIBE &&
+               strcmp(capability_name((enum capability)bit), name) != 0)
+            bit <<= 1;
+        assert_string_equal(capability_name((enum capability)bit), name);
+        assert_true(capabilities & bit);
+    }
+}
+
+static void check_parse(const json_t *test)
+{
+    struct policy_source source = source_of(string_of(test, "policy"));
+    struct error err = {.text = ""};
+    struct policy *policy = policy_compile(&source, 1, &err);
+
+    policy_free(policy);
+    if (policy == NULL && json_is_true(json_object_get(test, "parse_ok")))
+        fail_msg("%s", err.text);
+    assert_int_equal(policy != NULL, json_is_true(json_object_get(test, "parse_ok")));
+    if (policy != NULL)
+        return;
+    assert_int_equal(err.code, ERROR_BAD_REQUEST);
+    assert_string_equal(err.detail, "policy test");
+    if (string_of(test, "error") != NULL)
+        assert_string_equal(err.text, string_of(test, "error"));
+    else
+        assert_non_null(strstr(err.text, string_of(test, "error_contains")));
+    if (json_object_get(test, "line") != NULL)
+        assert_int_equal(err.line, json_integer_value(json_object_get(test, "line")));
+}
+
+static void check_case(void **state)
+{
+    const json_t *test = *state;
+    const char *kind = string_of(test, "kind");
+
+    if (strcmp(kind, "allow") == 0)
+        check_allow(test);
+    else if (strcmp(kind, "capabilities") == 0)
+        check_capabilities(test);
+    else if (strcmp(kind, "parse") == 0)
+        check_parse(test);
+    else
+        fail_msg("no such kind: %s", kind);
+}
+
+/* Reads the cases of a file and appends them to an array. */
+static void read_cases(const char *path, json_t *cases)
+{
+    FILE *file = fopen(path, "r");
+    char *line = NULL;
+    size_t size = 0;
+    ssize_t length;
+
+    assert_non_null(file);
+    while ((length = getline(&line, &size, file)) > 0) {
+        json_error_t fault;
+        json_t *test = json_loadb(line, (size_t)length, JSON_REJECT_DUPLICATES, &fault);
+
+        if (test == NULL)
+            fail_msg("%s: %s", path, fault.text);
+        json_array_append_new(cases, test);
+    }
+    __real_free(line); /* libc's own, not counted */
+    fclose(file);
+}
+
+static json_t *all_cases(void)
+{
+    json_t *cases = json_array();
+    glob_t files;
+
+    assert_int_equal(glob(TOP_SRCDIR "/tests/data/policy/*.jsonl", 0, NULL, &files), 0);
+    for (size_t i = 0; i < files.gl_pathc; i++)
+        read_cases(files.gl_pathv[i], cases);
+    globfree(&files);
+    return cases;
+}
+
+/* ---- the choice of a rule ---- */
+
+struct pattern {
+    char text[16];
+    bool list;
+};
+
+/* Whether a pattern matches a path, by the words of the documentation: piece by piece. */
+static bool naive_matches(const char *pattern, const char *path)
+{
+    const char *rest = pattern;
+
+    for (;;) {
+        size_t length = strcspn(rest, "/"), piece = strcspn(path, "/");
+        bool last = rest[length] == '\0';
+
+        if (last && length > 0 && rest[length - 1] == '*')
+            return strncmp(rest, path, length - 1) == 0;
+        if (!(length == 1 && rest[0] == '+') &&
+            (length != piece || strncmp(rest, path, piece) != 0))
+            return false;
+        if (last || path[piece] == '\0')
+            return last && path[piece] == '\0';
+        rest += length + 1;
+        path += piece + 1;
+    }
+}
+
+/* The rank of a pattern as one number each, most significant first. */
+static void naive_rank(const char *pattern, int rank[static 4])
+{
+    int length = (int)strlen(pattern), plus = (int)strcspn(pattern, "+");
+    bool star = length > 0 && pattern[length - 1] == '*';
+
+    rank[0] = plus < length ? plus : length - star;
+    rank[1] = !star;
+    rank[2] = 0;
+    for (const char *at = pattern; at[0] != '\0'; at++)
+        if (at[0] == '+' && (at == pattern || at[-1] == '/') &&
+            (at[1] == '/' || at[1] == '\0'))
+            rank[2]--;
+    rank[3] = length - star;
+}
+
+static bool naive_outranks(const char *a, const char *b)
+{
+    int first[4], second[4];
+
+    naive_rank(a, first);
+    naive_rank(b, second);
+    for (int i = 0; i < 4; i++)
+        if (first[i] != second[i])
+            return first[i] > second[i];
+    return strcmp(a, b) > 0;
+}
+
+static const struct pattern *naive_find(const struct pattern patterns[], size_t count,
+                                        const char *path)
+{
+    const struct pattern *best = NULL;
+
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(patterns[i].text, path) == 0)
+            return &patterns[i];
+    for (size_t i = 0; i < count; i++) {
+        const char *text = patterns[i].text;
+
+        if (strpbrk(text, "+*") != NULL && naive_matches(text, path) &&
+            (best == NULL || naive_outranks(text, best->text)))
+            best = &patterns[i];
+    }
+    return best;
+}
+
+static uint32_t random_state = 1;
+
+static unsigned random_below(unsigned limit)
+{
+    random_state = random_state * 1664525u + 1013904223u;
+    return (random_state >> 16) % limit;
+}
+
+/* Some pieces of "a", "b", "" and, in patterns, "+"; perhaps with a '*' at the end. */
+static void random_path(char *out, bool pattern)
+{
+    static const char *const pieces[] = {"a", "b", "ab", "", "+", "+"};
+    unsigned count = 1 + random_below(4);
+    char *at = out;
+
+    for (unsigned i = 0; i < count; i++)
+        at +=
+            sprintf(at, "%s%s", i == 0 ? "" : "/", pieces[random_below(pattern ? 6 : 4)]);
+    if (pattern && at > out && at[-1] != '+' && random_below(2) == 0)
+        strcpy(at, "*");
+    if (out[0] == '/') /* a leading slash is not part of a pattern */
+        out[0] = 'a';
+}
+
+/* 2,000 policies of a few patterns out of few: the index finds what a plain search finds.
+ */
+static void finds_the_rule_that_a_plain_search_finds(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 2000; round++) {
+        struct pattern patterns[40];
+        size_t count = 0, wanted = 1 + random_below(40);
+        char text[40 * 64] = "", path[16];
+        struct error err;
+
+        while (count < wanted) {
+            bool known = false;
+
+            random_path(patterns[count].text, true);
+            for (size_t i = 0; i < count; i++)
+                known |= strcmp(patterns[i].text, patterns[count].text) == 0;
+            if (known) {
+                wanted--;
+                continue;
+            }
+            patterns[count].list = random_below(2);
+            sprintf(text + strlen(text), "path \"%s\" { capabilities = [\"%s\"] }\n",
+                    patterns[count].text, patterns[count].list ? "update" : "read");
+            count++;
+        }
+        struct policy_source source = source_of(text);
+        struct policy *policy = policy_compile(&source, 1, &err);
+
+        assert_non_null(policy);
+        for (int i = 0; i < 50; i++) {
+            random_path(path, false);
+            const struct pattern *pattern = naive_find(patterns, count, path);
+            struct policy_request request = {.operation = OPERATION_UPDATE, .path = path};
+            bool updates = policy_evaluate(policy, &request).allowed;
+
+            request.operation = OPERATION_READ;
+            bool reads = policy_evaluate(policy, &request).allowed;
+
+            if (updates != (pattern != NULL && pattern->list) ||
+                reads != (pattern != NULL && !pattern->list))
+                fail_msg("path %s, expected %s, policy:\n%s", path,
+                         pattern == NULL ? "no rule" : pattern->text, text);
+        }
+        policy_free(policy);
+    }
+}
+
+/* ---- the rest ---- */
+
+static void no_policy_allows_nothing(void **state)
+{
+    struct error err;
+    struct policy *policy = policy_compile(NULL, 0, &err);
+    struct policy_request request = {.operation = OPERATION_READ, .path = "a"};
+
+    (void)state;
+    assert_non_null(policy);
+    assert_false(policy_evaluate(policy, &request).allowed);
+    assert_int_equal(policy_capabilities(policy, "a"), CAPABILITY_DENY);
+    policy_free(policy);
+    policy_free(NULL);
+}
+
+/* HEAD and OPTIONS have no capability: only the root policy, which is not ours, allows
+ * them. */
+static void an_operation_without_capability_is_never_allowed(void **state)
+{
+    struct policy_source source = source_of("path \"*\" { policy = \"sudo\" }");
+    struct policy_request request = {.operation = OPERATION_NONE, .path = "a"};
+    struct error err;
+    struct policy *policy = policy_compile(&source, 1, &err);
+
+    (void)state;
+    assert_non_null(policy);
+    assert_false(policy_evaluate(policy, &request).allowed);
+    assert_true(policy_evaluate(policy, &request).sudo);
+    policy_free(policy);
+}
+
+/* What a message quotes is cut between characters, and a message ends within its array.
+ */
+static void long_paths_are_quoted_in_part(void **state)
+{
+    struct error err;
+    char text[5000];
+
+    (void)state;
+    for (size_t length = 1010; length < 1040; length++) {
+        size_t used = (size_t)sprintf(text, "path \"%.*s", (int)(length % 3), "xy");
+
+        for (size_t i = 0; i < length; i += 2)
+            used += (size_t)sprintf(text + used, "\xC3\xA9");
+        strcpy(text + used, "\" { policy = \"banana\" }");
+        struct policy_source source = source_of(text);
+
+        assert_null(policy_compile(&source, 1, &err));
+        assert_non_null(strstr(err.text, "...\": invalid policy \"banana\""));
+        json_t *string = json_string(err.text); /* NULL if not UTF-8 */
+
+        assert_non_null(string);
+        json_decref(string);
+    }
+    size_t used = 0;
+
+    for (int i = 0; i < 400; i++)
+        used += (size_t)sprintf(text + used, "k%03d = 1\n", i);
+    struct policy_source source = source_of(text);
+
+    assert_null(policy_compile(&source, 1, &err));
+    assert_int_equal(strlen(err.text), sizeof err.text - 1);
+    assert_int_equal(err.line, 1);
+}
+
+/* A parameter's name that no policy can hold is not one that a policy lists. */
+static void long_parameter_names(void **state)
+{
+    char name[NAME_SIZE], text[2 * NAME_SIZE];
+    struct error err;
+
+    (void)state;
+    for (size_t length = 254; length < 258; length++) {
+        memset(name, 'n', length);
+        name[length] = '\0';
+        sprintf(text,
+                "path \"a\" { policy = \"write\" denied_parameters = { \"%s\" = [] } }",
+                name);
+        struct policy_source source = source_of(text);
+        struct policy *policy = policy_compile(&source, 1, &err);
+
+        assert_int_equal(policy != NULL, length <= 255);
+        if (policy == NULL) {
+            assert_string_equal(
+                err.text,
+                "path \"a\": denied_parameters: a name is longer than 255 bytes");
+            continue;
+        }
+        for (size_t sent = 254; sent < 258; sent++) {
+            memset(name, 'N', sent);
+            name[sent] = '\0';
+            json_t *data = json_pack("{s:s}", name, "x");
+            struct policy_request request = {OPERATION_UPDATE, "a", data, 0};
+
+            assert_int_equal(policy_evaluate(policy, &request).allowed, sent != length);
+            json_decref(data);
+        }
+        policy_free(policy);
+    }
+}
+
+static const char everything[] =
+    "name = \"all\"\n"
+    "path \"a/b\" { capabilities = [\"read\", \"update\"]\n"
+    "  allowed_parameters = { \"X\" = [\"1\", [true, {\"k\" = \"v\"}]] \"*\" = [] }\n"
+    "  denied_parameters = { \"y\" = [{\"k\" = {\"l\" = \"v\"}}] }\n"
+    "  required_parameters = [\"x\"]\n"
+    "  min_wrapping_ttl = 10 max_wrapping_ttl = \"1h\" }\n"
+    "path \"a/b\" { policy = \"write\" allowed_parameters = { \"x\" = [\"2\"] \"z\" = [] "
+    "}\n"
+    "  required_parameters = [\"w\"] }\n"
+    "path \"a/*\" { policy = \"read\" } path \"a/+/c\" { policy = \"sudo\" }\n"
+    "path \"{{identity.entity.id}}\" { policy = \"read\" }\n"
+    "path \"1\" {} path \"2\" {} path \"3\" {} path \"4\" {} path \"5\" {} path \"6\" "
+    "{}\n"
+    "path \"7\" {} path \"8\" {} path \"9\" {} path \"10\" {} path \"11\" {} path \"12\" "
+    "{}\n";
+
+/* Out of memory at the first allocation, the second, … until all succeed. jansson takes
+ * some of its own failures for a fault in the JSON that it reads. */
+static void fail_each_allocation(const char *text)
+{
+    struct policy_source source = source_of(text);
+    size_t before = live, failures = 0;
+    struct policy *policy = NULL;
+
+    for (; policy == NULL; failures++) {
+        struct error err = {0};
+
+        allocations_left = failures;
+        policy = policy_compile(&source, 1, &err);
+        bool failed = allocations_left == 0;
+
+        allocations_left = SIZE_MAX;
+        if (policy != NULL)
+            assert_false(failed && failures == 0);
+        else
+            assert_int_equal(err.code, text[0] == '{' && err.code == ERROR_BAD_REQUEST
+                                           ? ERROR_BAD_REQUEST
+                                           : ERROR_EXHAUSTED);
+        if (policy == NULL)
+            assert_int_equal(live, before);
+    }
+    assert_in_range(failures, 50, 5000);
+    policy_free(policy);
+    assert_int_equal(live, before);
+}
+
+static void memory_that_runs_out_is_an_error(void **state)
+{
+    (void)state;
+    fail_each_allocation(everything);
+    fail_each_allocation(
+        "{\"path\": {\"a\": {\"capabilities\": [\"update\"], \"allowed_parameters\":"
+        " {\"x\": [{\"k\": \"1\"}, {\"k\": {\"l\": \"1\"}}], \"y\": []}},"
+        " \"b\": {\"policy\": \"read\"}}}");
+}
+
+static void evaluation_allocates_nothing(void **state)
+{
+    struct policy_source source = source_of(everything);
+    struct error err;
+    struct policy *policy = policy_compile(&source, 1, &err);
+    json_t *data =
+        json_pack("{s:s, s:[b,{s:s}], s:s}", "w", "", "x", 1, "k", "v", "Q", "a, b");
+    struct policy_request request = {OPERATION_UPDATE, "a/b", data, 60};
+
+    (void)state;
+    assert_non_null(policy);
+    allocations_left = 0;
+    for (int operation = OPERATION_NONE; operation < OPERATION_MAX; operation++) {
+        request.operation = (enum operation)operation;
+        policy_evaluate(policy, &request);
+    }
+    unsigned capabilities = policy_capabilities(policy, "a/x/");
+
+    allocations_left = SIZE_MAX;
+    assert_int_equal(capabilities, CAPABILITY_READ | CAPABILITY_LIST);
+    json_decref(data);
+    policy_free(policy);
+}
+
+static void every_case_is_there(void **state)
+{
+    assert_int_equal(json_array_size(*state), CASES);
+}
+
+int main(void)
+{
+    const struct CMUnitTest behaviours[] = {
+        cmocka_unit_test(no_policy_allows_nothing),
+        cmocka_unit_test(an_operation_without_capability_is_never_allowed),
+        cmocka_unit_test(finds_the_rule_that_a_plain_search_finds),
+        cmocka_unit_test(long_paths_are_quoted_in_part),
+        cmocka_unit_test(long_parameter_names),
+        cmocka_unit_test(evaluation_allocates_nothing),
+        cmocka_unit_test(memory_that_runs_out_is_an_error),
+    };
+    size_t fixed = sizeof behaviours / sizeof *behaviours;
+
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    json_set_alloc_funcs(__wrap_malloc, __wrap_free);
+    json_t *cases = all_cases();
+    size_t count = fixed + 1 + json_array_size(cases);
+    struct CMUnitTest *tests = calloc(count, sizeof *tests);
+
+    memcpy(tests, behaviours, sizeof behaviours);
+    tests[fixed] = (struct CMUnitTest){.name = "every_case_is_there",
+                                       .test_func = every_case_is_there,
+                                       .initial_state = cases};
+    for (size_t i = 0; i < json_array_size(cases); i++) {
+        json_t *test = json_array_get(cases, i);
+
+        tests[fixed + 1 + i] = (struct CMUnitTest){.name = string_of(test, "name"),
+                                                   .test_func = check_case,
+                                                   .initial_state = test};
+    }
+    int failed = _cmocka_run_group_tests("policy", tests, count, NULL, NULL);
+
+    free(tests);
+    json_decref(cases);
+    return failed;
+}
