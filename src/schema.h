@@ -31,7 +31,7 @@ struct migration {
     char *name;       /* the file's name without its number and .sql */
     char *path;       /* of the file; NULL: none */
     char *applied_at; /* ISO 8601; NULL: has not run */
-    char *applied_by; /* the role; NULL: has not run */
+    char *applied_by; /* likewise */
     bool unsigned_row; /* has run by psql, so that the checksum is not stored yet */
     char checksum[65]; /* of the file */
     enum migration_state state;

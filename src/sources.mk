@@ -10,13 +10,18 @@ libcatalog_a_SOURCES = \
 	%D%/authorise.c %D%/authorise.h \
 	%D%/config.c %D%/config.h \
 	%D%/db.c %D%/db.h \
+	%D%/duration.c %D%/duration.h \
 	%D%/error.c %D%/error.h \
 	%D%/exchange.c %D%/exchange.h \
+	%D%/handler.h \
 	%D%/handler_runtime.c %D%/handler_runtime.h \
 	%D%/hcl.c %D%/hcl.h \
 	%D%/log.c %D%/log.h \
 	%D%/operation.c %D%/operation.h \
 	%D%/policy.c %D%/policy.h \
+	%D%/policy_parameter.c %D%/policy_parameter.h \
+	%D%/policy_parse.c %D%/policy_parse.h \
+	%D%/policy_rule.c %D%/policy_rule.h \
 	%D%/request.c %D%/request.h \
 	%D%/response.c %D%/response.h \
 	%D%/route.c %D%/route.h \

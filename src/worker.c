@@ -88,6 +88,12 @@ static bool may_start(struct db *db, struct error *err)
     return err->code == ERROR_STORAGE_AWAY;
 }
 
+static void serve_one(const void *context, const struct input *input,
+                      const struct output *output, struct arena *arena)
+{
+    exchange_serve(context, input, output, arena);
+}
+
 static bool serve(const struct config *config, struct db *db, struct error *err)
 {
     struct exchange exchange = {.db = db, .max_request_size = config->max_request_size};
@@ -100,7 +106,7 @@ static bool serve(const struct config *config, struct db *db, struct error *err)
             .mode = config->mode,
             .threads = config->threads,
             .drain_ms = DRAIN_MS,
-            .serve = exchange_serve,
+            .serve = serve_one,
             .context = &exchange,
         },
         err);

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+# `make check`: the unit tests, one program a module. What needs servers runs from ./dev check.
+
+if HAVE_CMOCKA
+check_PROGRAMS += $(UNIT_TESTS)
+endif
+UNIT_TESTS = \
+	tests/unit/config_test \
+	tests/unit/policy_test \
+	tests/unit/request_test \
+	tests/unit/response_test
+TESTS = $(check_PROGRAMS)
+LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+AM_TESTS_ENVIRONMENT = CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT;
+
+UNIT_CPPFLAGS = $(AM_CPPFLAGS) -DTOP_SRCDIR='"$(abs_top_srcdir)"'
+UNIT_CFLAGS = $(libcatalog_a_CFLAGS) $(CMOCKA_CFLAGS)
+UNIT_LDADD = $(CATALOG_LIBS) $(CMOCKA_LIBS)
+
+tests_unit_config_test_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_config_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_config_test_LDADD = $(UNIT_LDADD)
+
+# Its tests fail one allocation after the other.
+tests_unit_policy_test_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_policy_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_policy_test_LDADD = $(UNIT_LDADD)
+tests_unit_policy_test_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
+
+tests_unit_request_test_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_request_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_request_test_LDADD = $(UNIT_LDADD)
+
+tests_unit_response_test_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_response_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_response_test_LDADD = $(UNIT_LDADD)
+
+EXTRA_DIST += %D%/data
