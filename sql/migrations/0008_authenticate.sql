@@ -34,14 +34,14 @@ CREATE FUNCTION runtime_catalog.authenticate(
 LANGUAGE plpgsql ROWS 1 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    found record;
+    holder record;
 BEGIN
     SELECT token.accessor, token.parent, token.uses_left, token.policies, token.namespace_id, namespace.path,
            (token.bound_cidrs IS NULL OR coalesce(remote_address <<= ANY (token.bound_cidrs), false)) AS address_allowed,
            (SELECT target.id
               FROM runtime_catalog.namespace AS target
              WHERE target.path = site || named AND starts_with(site || named, namespace.path)) AS target_id
-      INTO found
+      INTO holder
       FROM runtime_catalog.token AS token
       JOIN runtime_catalog.namespace AS namespace ON namespace.id = token.namespace_id
      WHERE token.hash = token_hash
@@ -50,17 +50,17 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    IF found.parent IS NOT NULL AND NOT runtime_catalog.token_is_live(found.parent) THEN
+    IF holder.parent IS NOT NULL AND NOT runtime_catalog.token_is_live(holder.parent) THEN
         RETURN;
     END IF;
 
-    address_allowed := found.address_allowed;
+    address_allowed := holder.address_allowed;
     IF NOT address_allowed THEN
         RETURN NEXT;
         RETURN;
     END IF;
 
-    IF spend AND found.uses_left IS NOT NULL THEN
+    IF spend AND holder.uses_left IS NOT NULL THEN
         UPDATE runtime_catalog.token
            SET uses_left = token.uses_left - 1
          WHERE token.hash = token_hash AND token.uses_left > 0;
@@ -69,17 +69,17 @@ BEGIN
         END IF;
     END IF;
 
-    accessor := found.accessor;
-    token_namespace := found.path;
-    namespace_id := found.target_id;
+    accessor := holder.accessor;
+    token_namespace := holder.path;
+    namespace_id := holder.target_id;
     SELECT json_agg(json_build_array(name.name, policy.text))
       INTO policies
-      FROM unnest(found.policies) AS name (name)
+      FROM unnest(holder.policies) AS name (name)
       LEFT JOIN runtime_catalog.policy AS policy
-             ON policy.namespace_id = found.namespace_id AND policy.name = name.name;
+             ON policy.namespace_id = holder.namespace_id AND policy.name = name.name;
 
-    PERFORM set_config('runtime_catalog.namespace_id', coalesce(found.target_id::text, ''), true),
-            set_config('runtime_catalog.accessor', found.accessor, true),
+    PERFORM set_config('runtime_catalog.namespace_id', coalesce(holder.target_id::text, ''), true),
+            set_config('runtime_catalog.accessor', holder.accessor, true),
             set_config('runtime_catalog.request_id', request, true);
     RETURN NEXT;
 END
