@@ -335,7 +335,7 @@ static bool scan_string(struct scanner *s, struct token *token)
         if (c == '"' && braces == 0)
             break;
         if (c == '\\') {
-            uint32_t value;
+            uint32_t value = 0;
             bool bytes;
             if (!scan_escape(s, &length, &value, &bytes))
                 return false;

@@ -479,7 +479,7 @@ static bool read_restrictions(const struct block *block, struct policy_rule *rul
                               struct error *err)
 {
     const json_t *methods, *types;
-    bool controlled;
+    bool controlled = false;
 
     if (!read_parameters(block, "allowed_parameters", &rule->allowed, err) ||
         !read_parameters(block, "denied_parameters", &rule->denied, err) ||

@@ -235,10 +235,10 @@ static bool set_path(struct request *request, const char *queries[static 2],
     char *path = decode("path", uri, length, false, arena, err);
     if (!path)
         return false;
+    if (*path == '/' && !check_canonical(path + 1, err))
+        return false;
     if (!text_starts_with(path, "/v1/"))
         return error_set(err, ERROR_NOT_FOUND, "%s", "");
-    if (!check_canonical(path + strlen("/v1/"), err))
-        return false;
     /* nginx chose the location by this one: what it let through must be what is answered. */
     if (!document_uri || strcmp(path, document_uri) != 0)
         return error_set(err, ERROR_BAD_REQUEST,
@@ -471,7 +471,8 @@ static bool check_patch_type(const struct request *request, struct error *err)
     if (text_starts_with(type, "application/merge-patch+json"))
         return true;
     return error_set(err, ERROR_UNSUPPORTED_MEDIA,
-                     "PATCH requires Content-Type of application/merge-patch+json");
+                     "PATCH requires Content-Type of application/merge-patch+json, provided %s",
+                     type);
 }
 
 static bool parse_body(struct request *request, const struct input *input, size_t max_size,

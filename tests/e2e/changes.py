@@ -54,7 +54,7 @@ with stack(plan=5 * len(WRITES) + len(OTHERS) + 8) as s:
                  f"{method} leaves one row: {operation}", rows)
         row = rows[0]
         s.tap.equal((row["accessor"], row["request_id"], row["role_name"]),
-                    (token["accessor"], logged_id(s, method, path), "runtime_catalog_worker"),
+                    (token["token_accessor"], logged_id(s, method, path), "runtime_catalog_worker"),
                     f"{method}: the row says who, by which request")
         s.tap.equal(row["key"], {"type": "container", "name": "example"}, f"{method}: and what")
         s.tap.equal(((row["old"] or {}).get("cpu_nanos"), (row["new"] or {}).get("cpu_nanos")), (before, after),

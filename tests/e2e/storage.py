@@ -22,7 +22,7 @@ def seconds_of(action):
 with stack(plan=3 * len(REQUESTS) + 15) as s:
     s.expect("worker", r"STORAGE_AWAY", r"(?i)connect|storage|database")
     s.expect("postgresql", "FATAL:  terminating connection due to (administrator command|unexpected)",
-             "FATAL:  the database system is (shutting down|starting up)")
+             "FATAL:  the database system is (shutting down|starting up)", "FATAL:  connection to client lost")
     s.register("example", cpu_nanos=5)
     worker = s.worker.pid
 

@@ -72,7 +72,7 @@ with stack(plan=51) as s:
         ([("X-Vault-Token", good)] * 2, 400, "X-Vault-Token", "the same header twice"),
         ([("X-Vault-Token", good), ("X-Vault-Token", UNKNOWN)], 400, "X-Vault-Token", "twice, good first"),
         ([("X-Vault-Token", UNKNOWN), ("x-vault-token", good)], 400, "X-Vault-Token", "twice, good last"),
-        ([("Authorization", f"Bearer {good}")] * 2, 400, "(?i)authorization", "Authorization twice"),
+        ([("Authorization", f"Bearer {good}")] * 2, 400, "could not read", "Authorization twice"),
         ([("X-Vault-Token", f"{good}, {good}")], 400, "X-Vault-Token", "joined, as nginx from 1.23 does"),
         ([("X-Vault-Token", "x" * 8193)], 431, "exceeds maximum allowed header size of 8192 bytes",
          "a token that is too long"),

@@ -210,8 +210,8 @@ class Stack:
         worker = [line for line in lines_of(self.worker_log)
                   if re.search(ALARMS, line) or "[ERROR]" in line and not matches(line, self.expected["worker"])]
         nginx = [line for line in lines_of(self.nginx_log)
-                 if re.search(r"\[(alert|emerg|crit)\]", line)
-                 or "[error]" in line and not matches(line, self.expected["nginx"])]
+                 if re.search(r"\[(alert|emerg)\]", line)
+                 or re.search(r"\[(crit|error)\]", line) and not matches(line, self.expected["nginx"])]
         return worker, nginx, self.cluster.complaints(self.expected["postgresql"])
 
     def leaks(self):

@@ -37,7 +37,7 @@ def stop_being_root(folder):
     os.setgroups([])
     os.setgid(user.pw_gid)
     os.setuid(user.pw_uid)
-    os.environ.update(HOME=folder, USER="nobody", LOGNAME="nobody")
+    os.environ.update(HOME=str(folder), USER="nobody", LOGNAME="nobody")
     libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
 
 
