@@ -3,6 +3,7 @@
 import ssl
 import socket
 import sys
+import warnings
 
 sys.path.append(sys.path[0] + "/../lib")
 from cluster import lines_of  # noqa: E402
@@ -32,7 +33,9 @@ def handshake(s, version):
     """The version that is agreed on with a client that speaks only this one."""
     context = ssl.create_default_context(cafile=s.folder / "nginx/ca.pem")
     context.set_ciphers("ALL:@SECLEVEL=0")
-    context.minimum_version = context.maximum_version = version
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning) # that nobody should speak them is the point
+        context.minimum_version = context.maximum_version = version
     try:
         with socket.create_connection(("127.0.0.1", s.client.port)) as plain:
             with context.wrap_socket(plain, server_hostname="localhost") as connection:
@@ -41,7 +44,7 @@ def handshake(s, version):
         return None
 
 
-with stack(plan=len(REFUSED) + 19) as s:
+with stack(plan=len(REFUSED) + 20) as s:
     s.register("example")
     for request, status, text, name in REFUSED:
         s.answer(f"{status}: {name}", s.client.raw(request), status, like=text)
@@ -57,6 +60,10 @@ with stack(plan=len(REFUSED) + 19) as s:
     for protocol, version in (("--http1.1", "1.1"), ("--http2", "2")):
         done = s.curl(protocol, *header, "--request", "LIST", "--write-out", "%{http_version} %{http_code}", url)
         s.tap.ok(done.stdout.endswith(f"}}\n{version} 200"), f"LIST over HTTP/{version}", done)
+
+    done = s.curl("--http2", *header, "--request", "PUT", "--include", url + "/container/example")
+    s.tap.equal([line.rstrip() for line in done.stdout.lower().splitlines() if line.startswith(("http/", "content-type"))],
+                ["http/2 204", "content-type: application/json"], "a 204 over HTTP/2 keeps its Content-Type")
 
     s.request("GET", CATALOG + "?type=container&secret=hush")
     s.request("GET", CATALOG + "?type=container", headers=[("User-Agent", "hush"), ("Referer", "hush")])

@@ -29,7 +29,7 @@ EVERYTHING = '"create", "read", "update", "patch", "delete", "list"'
 
 # A policy, then requests on runtimes that exist, with the status of each.
 POLICIES = [
-    ("nothing", "", [("GET", "a", 403), ("LIST", None, 403)]),
+    ("nothing", "# not a rule", [("GET", "a", 403), ("LIST", None, 403)]),
     ("a glob", f'path "{ITEM}*" {{ capabilities = ["read", "sudo"] }}',
      [("GET", "a", 200), ("GET", "a.b", 200), ("POST", "a", 403), ("GET", None, 403)]),
     ("a glob is a prefix, not a segment", f'path "{ITEM}a*" {{ capabilities = ["read", "sudo"] }}',

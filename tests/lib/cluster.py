@@ -45,7 +45,7 @@ class Cluster:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
         except OSError:
             return False
-        return len(lines) > 1 and lines[0] == str(self.child.pid) and lines[-1].strip() == "ready"
+        return lines[:1] == [str(self.child.pid)] and lines[-1].strip() == "ready"
 
     def stop(self):
         """Fast: open connections are cut."""
