@@ -36,6 +36,8 @@ enum {
 struct pool {
     const struct server_options *options;
     int listener;
+    pthread_t *threads; /* started of them */
+    unsigned started;
 
     pthread_mutex_t mutex; /* guards running */
     pthread_cond_t changed;
@@ -227,7 +229,8 @@ static bool is_past(const struct timespec *at)
     return now.tv_sec > at->tv_sec || (now.tv_sec == at->tv_sec && now.tv_nsec >= at->tv_nsec);
 }
 
-/* Stops accepting and waits for the threads. Returns how many still serve. */
+/* Stops accepting and waits for the threads. Returns how many still serve. The others are
+ * joined, so that what libraries keep for each thread is gone before the process ends. */
 static unsigned drain(struct pool *pool)
 {
     struct timespec deadline = after_ms(pool->options->drain_ms);
@@ -241,22 +244,26 @@ static unsigned drain(struct pool *pool)
     }
     unsigned left = pool->running;
     pthread_mutex_unlock(&pool->mutex);
+    for (unsigned i = 0; left == 0 && i < pool->started; i++)
+        pthread_join(pool->threads[i], NULL);
     return left;
 }
 
 static bool start_threads(struct pool *pool, struct error *err)
 {
     pthread_attr_t attributes;
+    unsigned wanted = pool->options->threads;
 
+    pool->threads = calloc(wanted, sizeof *pool->threads);
+    if (!pool->threads)
+        return error_exhausted(err);
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    for (unsigned i = 0; i < pool->options->threads; i++) {
-        pthread_t thread;
+    while (pool->started < wanted) {
         pthread_mutex_lock(&pool->mutex);
         pool->running++;
         pthread_mutex_unlock(&pool->mutex);
-        errno = pthread_create(&thread, &attributes, serve_all, pool);
+        errno = pthread_create(&pool->threads[pool->started], &attributes, serve_all, pool);
         if (errno != 0) {
             pthread_mutex_lock(&pool->mutex);
             pool->running--;
@@ -264,9 +271,10 @@ static bool start_threads(struct pool *pool, struct error *err)
             fail(err, "cannot make a thread");
             break;
         }
+        pool->started++;
     }
     pthread_attr_destroy(&attributes);
-    return errno == 0;
+    return pool->started == wanted;
 }
 
 static void pool_init(struct pool *pool, const struct server_options *options, int listener)
@@ -307,7 +315,9 @@ bool server_run(const struct server_options *options, struct error *err)
         log_info("stopping: %s", strsignal(received));
     }
     unsigned left = drain(&pool);
-    if (left > 0)
+    if (left == 0)
+        free(pool.threads);
+    else
         log_warn("stopped with %u requests or kept connections left", left);
     if (options->address)
         unlink(options->address + strlen("unix:"));

@@ -250,14 +250,14 @@ def copy_what_runs(folder):
     shutil.copytree(CHECKOUT / "sql", folder / "sql")
 
 
-def configure_nginx(folder, port, namespace_line):
+def configure_nginx(folder, port, edit_site):
     (folder / "nginx").mkdir()
     library = CHECKOUT / "tests/lib"
     subprocess.run([library / "make-certificate", folder / "nginx"], check=True)
     subprocess.run([library / "make-nginx", folder / "nginx", str(port), folder / "worker.sock"], check=True)
-    if namespace_line is not None:
+    if edit_site:
         site = folder / "nginx/runtime-catalog.conf"
-        site.write_text(site.read_text().replace("set $runtime_catalog_namespace none;", namespace_line))
+        site.write_text(edit_site(site.read_text(), folder))
 
 
 def template_folder(folder):
@@ -295,6 +295,14 @@ def begin():
     adopt_orphans()
 
 
+def clean_up(cluster):
+    """Whatever went wrong: PostgreSQL is asked, so that it gives its shared memory back, the rest
+    is not."""
+    with contextlib.suppress(TimeoutError):
+        cluster.stop()
+    leftovers()
+
+
 @contextlib.contextmanager
 def database():
     """A migrated cluster that runs and nothing else."""
@@ -304,24 +312,24 @@ def database():
         copy_what_runs(folder)
         stop_being_root(folder)
         cluster = copy_template(template, folder, folder / "bin/runtime-catalog", folder / "sql")
-        cluster.start()
         try:
+            cluster.start()
             yield cluster
         finally:
-            cluster.stop()
+            clean_up(cluster)
 
 
 @contextlib.contextmanager
-def stack(plan, namespace_line=None):
+def stack(plan, edit_site=None):
     """The whole chain, with a root token issued. The plan counts the test's own assertions.
-    namespace_line replaces the line of the site that chooses the namespace."""
+    edit_site(text, folder) changes nginx's site, for tests of what a site chooses."""
     begin()
     tap = Tap(plan + CLOSING)
     listener = listen()
     with private_folder() as folder:
         template = template_folder(folder)
         copy_what_runs(folder)
-        configure_nginx(folder, listener.getsockname()[1], namespace_line)
+        configure_nginx(folder, listener.getsockname()[1], edit_site)
         stop_being_root(folder)
         s = Stack(tap, folder, copy_template(template, folder, folder / "bin/runtime-catalog",
                                              folder / "sql"), listener)
@@ -334,5 +342,5 @@ def stack(plan, namespace_line=None):
             s.stop()
             s.close()
         finally:
-            leftovers()
+            clean_up(s.cluster)
     sys.exit(tap.exit_status())

@@ -78,11 +78,10 @@ def command_of(pid):
 
 def leftovers():
     """Ends and names the processes that are still there after everything was stopped."""
-    found = [f"{pid} {command_of(pid)}" for pid in children() if command_of(pid)]
-    for pid in children():
-        try:
+    found = []
+    while pids := children():
+        found += [f"{pid} {command_of(pid)}" for pid in pids if command_of(pid)]
+        for pid in pids:
             os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-        except OSError:
-            pass
+            os.waitpid(pid, 0) # its own children, if any, are ours now
     return found

@@ -134,10 +134,10 @@ SELECT is(pg_temp.violation(jsonb_build_object(name, text)), expected, descripti
        AS tried (name, text, expected, description);
 
 SELECT is((SELECT string_agg(quote_literal(name), ', ')
-             FROM unnest(ARRAY['a', 'Z', '0', '_', 'a.b', 'a-b', 'a_b', 'a--b', 'a.-.b', '0.1', 'x-', '_x',
+             FROM unnest(ARRAY['a', 'Z', '0', '_', 'a.b', 'a-b', 'a_b', 'a--b', 'a.-.b', '0.1', '_x',
                                'runsc.v2-rootless_1']) AS name
             WHERE pg_temp.violation(jsonb_build_object('name', name)) <> ''),
-          '''x-''', 'these names are valid, x- is not');
+          NULL, 'each of these names is valid');
 SELECT is((SELECT string_agg(quote_literal(name), ', ')
              FROM unnest(ARRAY['', ' ', '.', '..', '-', '-a', 'a-', '.a', 'a.', 'a..b', 'a/b', '/', 'a b', ' a', 'a ',
                                E'a\n', E'\na', E'a\nb', E'a\tb', 'a%2fb', 'a\b', 'a''b', 'a"b', 'a;b', 'a*', 'ä', 'aä',
