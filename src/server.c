@@ -289,13 +289,14 @@ static void pool_init(struct pool *pool, const struct server_options *options, i
     pthread_condattr_destroy(&attributes);
 }
 
-bool server_run(const struct server_options *options, struct error *err)
+bool server_run(const struct server_options *options, unsigned *left, struct error *err)
 {
     static struct pool pool; /* threads that outlive the drain still look at it */
     sigset_t stops;
     int received = 0;
     int listener = open_listener(options, err);
 
+    *left = 0;
     if (listener < 0)
         return false;
     /* Every thread inherits the mask, so that the signals are waited for here alone. libfcgi
@@ -314,11 +315,11 @@ bool server_run(const struct server_options *options, struct error *err)
             ;
         log_info("stopping: %s", strsignal(received));
     }
-    unsigned left = drain(&pool);
-    if (left == 0)
+    *left = drain(&pool);
+    if (*left == 0)
         free(pool.threads);
     else
-        log_warn("stopped with %u requests or kept connections left", left);
+        log_warn("stopped with %u requests or kept connections left", *left);
     if (options->address)
         unlink(options->address + strlen("unix:"));
     close(listener);

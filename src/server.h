@@ -29,8 +29,10 @@ struct server_options {
 
 /* Listens, serves until SIGTERM or SIGINT, stops accepting, answers what was accepted and what
  * arrives on kept connections until the peer lets go or drain_ms are over. To be called once,
- * before any other thread. False with *err: there is no socket, or no thread could be made. */
-bool server_run(const struct server_options *options, struct error *err)
+ * before any other thread. False with *err: there is no socket, or no thread could be made.
+ * *left becomes the number of threads that still serve because drain_ms were over: what they
+ * use must not be freed. */
+bool server_run(const struct server_options *options, unsigned *left, struct error *err)
     __attribute__((warn_unused_result));
 
 #endif

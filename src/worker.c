@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     CONNECT_MS = 2000,
@@ -97,6 +98,7 @@ static void serve_one(const void *context, const struct input *input,
 static bool serve(const struct config *config, struct db *db, struct error *err)
 {
     struct exchange exchange = {.db = db, .max_request_size = config->max_request_size};
+    unsigned left;
 
     if (!may_start(db, err))
         return false;
@@ -109,9 +111,11 @@ static bool serve(const struct config *config, struct db *db, struct error *err)
             .serve = serve_one,
             .context = &exchange,
         },
-        err);
+        &left, err);
     if (!served)
         report(err);
+    if (left > 0) /* they still use the database: nothing may be freed */
+        _exit(served ? EXIT_SUCCESS : EXIT_FAILURE);
     return served;
 }
 

@@ -103,11 +103,13 @@ SELECT is(pg_temp.violation(jsonb_build_object(name, text)), expected, descripti
        AS tried (name, text, expected, description);
 
 SELECT is((SELECT string_agg(quote_literal(tried), ', ')
-             FROM unnest(ARRAY['a', '0', '_', '-', '.', '..', '!', '~', 'a/b', 'default', 'my-policy_1', 'response-wrapping', 'roo', 'a,b']) AS tried
+             FROM unnest(ARRAY['a', '0', '_', '-', '.', '..', '!', '~', 'a/b', 'default', 'my-policy_1',
+                               'response-wrapping', 'roo', 'a,b']) AS tried
             WHERE pg_temp.violation(jsonb_build_object('name', tried)) <> ''),
           NULL, 'each of these names is valid');
 SELECT is((SELECT string_agg(quote_literal(tried), ', ')
-             FROM unnest(ARRAY['', ' ', 'a b', 'a ', ' a', 'A', 'aB', 'Root', 'ROOT', E'a\n', E'root\n', E'a\tb', E'\x7f', 'ä', 'а']) AS tried
+             FROM unnest(ARRAY['', ' ', 'a b', 'a ', ' a', 'A', 'aB', 'Root', 'ROOT', E'a\n', E'root\n',
+                               E'a\tb', E'\x7f', 'ä', 'а']) AS tried
             WHERE pg_temp.violation(jsonb_build_object('name', tried)) <> '23514 policy_name_check'),
           NULL, 'none of these names is valid');
 

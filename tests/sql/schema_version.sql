@@ -108,7 +108,8 @@ SELECT is((SELECT string_agg(quote_literal(tried), ', ')
             WHERE pg_temp.violation(jsonb_build_object('oldest_worker', tried)) <> ''),
           NULL, 'each of these versions is valid');
 SELECT is((SELECT string_agg(quote_literal(tried), ', ')
-             FROM unnest(ARRAY['', '1', '1.0', '1.0.0.0', 'v1.0.0', '1.0.0-rc1', '1..0', ' 1.0.0', E'1.0.0\n', '-1.0.0']) AS tried
+             FROM unnest(ARRAY['', '1', '1.0', '1.0.0.0', 'v1.0.0', '1.0.0-rc1', '1..0', ' 1.0.0', E'1.0.0\n',
+                               '-1.0.0']) AS tried
             WHERE pg_temp.violation(jsonb_build_object('oldest_worker', tried)) <> '23514 schema_version_oldest_worker_check'),
           NULL, 'none of these versions is valid');
 
@@ -117,7 +118,8 @@ SELECT is((SELECT string_agg(quote_literal(tried), ', ')
             WHERE pg_temp.violation(jsonb_build_object('checksum', tried)) <> ''),
           NULL, 'each of these checksums is valid');
 SELECT is((SELECT string_agg(quote_literal(tried), ', ')
-             FROM unnest(ARRAY['', repeat('0', 63), repeat('0', 65), repeat('F', 64), repeat('g', 64), repeat('0', 64) || E'\n']) AS tried
+             FROM unnest(ARRAY['', repeat('0', 63), repeat('0', 65), repeat('F', 64), repeat('g', 64),
+                               repeat('0', 64) || E'\n']) AS tried
             WHERE pg_temp.violation(jsonb_build_object('checksum', tried)) <> '23514 schema_version_checksum_check'),
           NULL, 'none of these checksums is valid');
 

@@ -168,7 +168,9 @@ SELECT is((SELECT string_agg(quote_literal(tried), ', ')
             WHERE pg_temp.violation(jsonb_build_object('accessor', tried)) <> ''),
           NULL, 'each of these accessors is valid');
 SELECT is((SELECT string_agg(quote_literal(tried), ', ')
-             FROM unnest(ARRAY['', repeat('a', 23), repeat('a', 25), repeat('a', 23) || '-', repeat('a', 23) || ' ', repeat('a', 24) || E'\n', repeat('a', 23) || 'ä', repeat('_', 24)]) AS tried
+             FROM unnest(ARRAY['', repeat('a', 23), repeat('a', 25), repeat('a', 23) || '-',
+                               repeat('a', 23) || ' ', repeat('a', 24) || E'\n', repeat('a', 23) || 'ä',
+                               repeat('_', 24)]) AS tried
             WHERE pg_temp.violation(jsonb_build_object('accessor', tried)) <> '23514 token_accessor_check'),
           NULL, 'none of these accessors is valid');
 

@@ -1,0 +1,186 @@
+-- The schema as a whole: which objects there are, whose they are, and that each is explained.
+
+BEGIN;
+SET LOCAL search_path = pgtap, pg_catalog;
+SELECT plan(17);
+GRANT USAGE ON SCHEMA pgtap TO PUBLIC;
+
+-- Every object of the schema, as "kind name", and its owner
+
+CREATE VIEW pg_temp.object (name, owner) AS
+SELECT 'schema ' || nspname, nspowner::regrole::text
+  FROM pg_namespace
+ WHERE nspname = 'runtime_catalog'
+ UNION ALL
+SELECT CASE relkind WHEN 'r' THEN 'table ' WHEN 'i' THEN 'index ' WHEN 'S' THEN 'sequence ' ELSE relkind::text || ' ' END || relname,
+       relowner::regrole::text
+  FROM pg_class
+ WHERE relnamespace = 'runtime_catalog'::regnamespace
+ UNION ALL
+SELECT format('function %s(%s)', proname, pg_get_function_identity_arguments(oid)), proowner::regrole::text
+  FROM pg_proc
+ WHERE pronamespace = 'runtime_catalog'::regnamespace
+ UNION ALL
+SELECT 'type ' || typname, typowner::regrole::text
+  FROM pg_type
+ WHERE typnamespace = 'runtime_catalog'::regnamespace AND typrelid = 0 AND typelem = 0;
+
+SELECT set_eq(
+    $$SELECT name FROM pg_temp.object WHERE name NOT LIKE 'index %'$$,
+    $$VALUES ('schema runtime_catalog'),
+             ('table schema_version'),
+             ('table change'),
+             ('table namespace'),
+             ('table runtime'),
+             ('table plugin'),
+             ('table policy'),
+             ('table token'),
+             ('sequence change_id_seq'),
+             ('sequence namespace_id_seq'),
+             ('function record_change()'),
+             ('function record_forgetting()'),
+             ('function forget()'),
+             ('function delete_runtime(namespace_id bigint, type text, name text)'),
+             ('function list_policies(OUT namespace_path text, OUT name text, OUT text text)'),
+             ('function authenticate(token_hash bytea, site text, named text, remote_address inet, request text, '
+              'spend boolean, OUT accessor text, OUT token_namespace text, OUT namespace_id bigint, '
+              'OUT address_allowed boolean, OUT policies json)'),
+             ('function token_is_live(accessor text)')$$,
+    'the schema holds these objects, and indexes');
+SELECT is((SELECT string_agg(name, ', ') FROM pg_temp.object WHERE owner <> 'runtime_catalog_owner'),
+          NULL, 'the owner owns all of it');
+
+-- Explained, named
+
+SELECT isnt(obj_description('runtime_catalog'::regnamespace, 'pg_namespace'), NULL, 'the schema has a comment');
+SELECT is((SELECT string_agg(relname, ', ')
+             FROM pg_class
+            WHERE relnamespace = 'runtime_catalog'::regnamespace AND relkind = 'r'
+              AND obj_description(oid, 'pg_class') IS NULL),
+          NULL, 'every table has a comment');
+SELECT is((SELECT string_agg(attrelid::regclass || '.' || attname, ', ')
+             FROM pg_attribute
+             JOIN pg_class ON pg_class.oid = attrelid
+            WHERE relnamespace = 'runtime_catalog'::regnamespace AND relkind = 'r' AND attnum > 0
+              AND NOT attisdropped AND col_description(attrelid, attnum) IS NULL),
+          NULL, 'every column has a comment');
+SELECT is((SELECT string_agg(proname, ', ')
+             FROM pg_proc
+            WHERE pronamespace = 'runtime_catalog'::regnamespace AND obj_description(oid, 'pg_proc') IS NULL),
+          NULL, 'every function has a comment');
+SELECT is((SELECT string_agg(conname, ', ')
+             FROM pg_constraint
+             JOIN pg_class ON pg_class.oid = conrelid
+            WHERE relnamespace = 'runtime_catalog'::regnamespace
+              AND NOT (starts_with(conname, relname || '_')
+                       AND conname ~ CASE contype WHEN 'p' THEN '_pkey$' WHEN 'u' THEN '_key$'
+                                                  WHEN 'f' THEN '_fkey$' WHEN 'c' THEN '_check$' END)),
+          NULL, 'every constraint is named after its table and what it is');
+
+-- Every text is compared byte by byte, or a name that is unique here were a duplicate there
+
+SELECT is((SELECT string_agg(attrelid::regclass || '.' || attname, ', ')
+             FROM pg_attribute
+             JOIN pg_class     ON pg_class.oid = attrelid
+             JOIN pg_collation ON pg_collation.oid = attcollation
+            WHERE relnamespace = 'runtime_catalog'::regnamespace AND relkind = 'r' AND attnum > 0 AND collname <> 'C'),
+          NULL, 'every text is of collation C');
+
+-- The columns of every foreign key lead an index of the table that has it
+
+SELECT is((SELECT string_agg(conname, ', ')
+             FROM pg_constraint
+             JOIN pg_class ON pg_class.oid = conrelid
+            WHERE relnamespace = 'runtime_catalog'::regnamespace AND contype = 'f'
+              AND NOT EXISTS (SELECT
+                                FROM pg_index
+                               WHERE indrelid = conrelid
+                                 AND (indkey::int2[])[0:cardinality(conkey) - 1] = conkey)),
+          NULL, 'every foreign key has an index behind it');
+SELECT set_eq(
+    $$SELECT conname::text, pg_get_constraintdef(oid)
+        FROM pg_constraint WHERE contype = 'f' AND connamespace = 'runtime_catalog'::regnamespace$$,
+    $$VALUES ('namespace_parent_fkey',  'FOREIGN KEY (parent_id) REFERENCES runtime_catalog.namespace(id) ON DELETE RESTRICT'),
+             ('runtime_namespace_fkey', 'FOREIGN KEY (namespace_id) REFERENCES runtime_catalog.namespace(id) ON DELETE RESTRICT'),
+             ('plugin_namespace_fkey',  'FOREIGN KEY (namespace_id) REFERENCES runtime_catalog.namespace(id) ON DELETE RESTRICT'),
+             ('plugin_runtime_fkey',    'FOREIGN KEY (namespace_id, runtime_type, runtime_name) REFERENCES runtime_catalog.runtime(namespace_id, type, name) ON DELETE RESTRICT'),
+             ('policy_namespace_fkey',  'FOREIGN KEY (namespace_id) REFERENCES runtime_catalog.namespace(id) ON DELETE RESTRICT'),
+             ('token_namespace_fkey',   'FOREIGN KEY (namespace_id) REFERENCES runtime_catalog.namespace(id) ON DELETE RESTRICT'),
+             ('token_parent_fkey',      'FOREIGN KEY (parent) REFERENCES runtime_catalog.token(accessor) ON DELETE CASCADE')$$,
+    'what refers to what, and what goes or stays with it');
+
+-- Functions
+
+SELECT set_eq(
+    $$SELECT proname::text, lanname::text, prosecdef, provolatile::text, proparallel::text
+        FROM pg_proc
+        JOIN pg_language ON pg_language.oid = prolang
+       WHERE pronamespace = 'runtime_catalog'::regnamespace$$,
+    $$VALUES ('record_change',     'plpgsql', true,  'v', 'u'),
+             ('record_forgetting', 'plpgsql', true,  'v', 'u'),
+             ('forget',            'sql',     true,  'v', 'u'),
+             ('delete_runtime',    'sql',     false, 'v', 'u'),
+             ('list_policies',     'sql',     true,  's', 'u'),
+             ('authenticate',      'plpgsql', true,  'v', 'u'),
+             ('token_is_live',     'sql',     true,  's', 'u')$$,
+    'which functions act for the owner, and which are volatile');
+SELECT is((SELECT string_agg(proname, ', ')
+             FROM pg_proc
+            WHERE pronamespace = 'runtime_catalog'::regnamespace
+              AND proconfig IS DISTINCT FROM ARRAY['search_path=pg_catalog, pg_temp']),
+          NULL, 'every function fixes its search_path');
+
+-- list_policies
+
+INSERT INTO runtime_catalog.namespace (id, path, parent_id)
+SELECT 1001, 'team-a/', id FROM runtime_catalog.namespace WHERE path = '';
+INSERT INTO runtime_catalog.policy (namespace_id, name, text) VALUES (1001, 'b', 'B'), (1001, 'a', 'A');
+INSERT INTO runtime_catalog.policy (namespace_id, name, text)
+SELECT id, 'z', 'Z' FROM runtime_catalog.namespace WHERE path = '';
+SET LOCAL ROLE runtime_catalog_worker;
+SELECT is((SELECT string_agg(namespace_path || name || '=' || text, ' ' ORDER BY ordinality)
+             FROM runtime_catalog.list_policies() WITH ORDINALITY),
+          'z=Z team-a/a=A team-a/b=B', 'list_policies yields every policy of every namespace, in order');
+RESET ROLE;
+
+-- forget
+
+CREATE TEMPORARY TABLE highest ON COMMIT DROP AS SELECT max(id) AS id FROM runtime_catalog.change;
+SET LOCAL ROLE runtime_catalog_operator;
+SELECT lives_ok('SELECT runtime_catalog.forget()', 'the operator may call forget');
+RESET ROLE;
+SELECT results_eq(
+    $$SELECT table_name || ' ' || operation = 'change forget', xid = pg_current_xact_id(), role_name = session_user,
+             namespace_id IS NULL, key IS NULL, old IS NULL, new IS NULL
+        FROM runtime_catalog.change WHERE id > (SELECT id FROM highest)$$,
+    'VALUES (true, true, true, true, true, true, true)', 'it leaves one row that names nothing');
+
+-- Which trigger fires
+
+SELECT set_eq(
+    $$SELECT tgrelid::regclass::text, tgname::text, tgenabled::text
+        FROM pg_trigger
+        JOIN pg_class ON pg_class.oid = tgrelid
+       WHERE relnamespace = 'runtime_catalog'::regnamespace AND NOT tgisinternal$$,
+    $$VALUES ('runtime_catalog.change',    'change_forgets',             'A'),
+             ('runtime_catalog.namespace', 'namespace_records',          'A'),
+             ('runtime_catalog.namespace', 'namespace_records_truncate', 'A'),
+             ('runtime_catalog.runtime',   'runtime_records',            'A'),
+             ('runtime_catalog.runtime',   'runtime_records_truncate',   'A'),
+             ('runtime_catalog.plugin',    'plugin_records',             'A'),
+             ('runtime_catalog.plugin',    'plugin_records_truncate',    'A'),
+             ('runtime_catalog.policy',    'policy_records',             'A'),
+             ('runtime_catalog.policy',    'policy_records_truncate',    'A'),
+             ('runtime_catalog.token',     'token_records',              'A'),
+             ('runtime_catalog.token',     'token_records_update',       'A'),
+             ('runtime_catalog.token',     'token_records_truncate',     'A')$$,
+    'these triggers there are, and all fire always');
+SELECT is((SELECT string_agg(relname, ', ')
+             FROM pg_class
+            WHERE relnamespace = 'runtime_catalog'::regnamespace AND relkind = 'r'
+              AND relname NOT IN ('schema_version', 'change')
+              AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = pg_class.oid AND NOT tgisinternal)),
+          NULL, 'no table of the catalog is without history');
+
+SELECT finish();
+ROLLBACK;
