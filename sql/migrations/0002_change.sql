@@ -81,8 +81,9 @@ BEGIN
             nullif(current_setting('runtime_catalog.request_id', true), ''));
 
     -- A row that moves leaves its old key behind: whoever remembers that must hear of it too.
-    IF TG_OP = 'UPDATE' AND keys IS DISTINCT FROM
-       (SELECT jsonb_object_agg(name, after -> name) FROM unnest(TG_ARGV) AS name) THEN
+    IF TG_OP = 'UPDATE'
+       AND (keys, before -> 'namespace_id') IS DISTINCT FROM
+           ((SELECT jsonb_object_agg(name, after -> name) FROM unnest(TG_ARGV) AS name), after -> 'namespace_id') THEN
         PERFORM runtime_catalog.forget();
     END IF;
     RETURN NULL;

@@ -2,7 +2,7 @@
 
 BEGIN;
 SET LOCAL search_path = pgtap, pg_catalog;
-SELECT plan(147);
+SELECT plan(142);
 
 -- A role that nobody granted anything has what PUBLIC has.
 CREATE ROLE runtime_catalog_stranger;
@@ -163,7 +163,7 @@ SELECT is(pg_temp.attempt(role, statement), expected, format('%s: %s', role, sta
                ('worker',   'UPDATE runtime_catalog.runtime SET namespace_id = 1',                                    '42501'),
                ('worker',   'UPDATE runtime_catalog.runtime SET created_at = now()',                                  '42501'),
                ('worker',   'DELETE FROM runtime_catalog.runtime WHERE name = ''free''',                              '1'),
-               ('worker',   'DELETE FROM runtime_catalog.runtime WHERE name = ''used''',                              '23001'),
+               ('worker',   'DELETE FROM runtime_catalog.runtime WHERE name = ''used''',                              '23503'),
                ('worker',   'TRUNCATE runtime_catalog.runtime',                                                       '42501'),
                ('worker',   'SELECT name, version FROM runtime_catalog.plugin WHERE runtime_name = ''used''',         '1'),
                ('worker',   'SELECT env FROM runtime_catalog.plugin',                                                 '42501'),
@@ -193,7 +193,7 @@ SELECT is(pg_temp.attempt(role, statement), expected, format('%s: %s', role, sta
                ('operator', 'DELETE FROM runtime_catalog.runtime',                                                    '42501'),
                ('operator', 'INSERT INTO runtime_catalog.namespace (path, parent_id) VALUES (''x/'', 1001)',          '1'),
                ('operator', 'UPDATE runtime_catalog.namespace SET max_runtimes = 1 WHERE id = 1001',                  '1'),
-               ('operator', 'DELETE FROM runtime_catalog.namespace WHERE id = 1001',                                  '23001'),
+               ('operator', 'DELETE FROM runtime_catalog.namespace WHERE id = 1001',                                  '23503'),
                ('operator', 'INSERT INTO runtime_catalog.policy (namespace_id, name, text) VALUES (1001, ''p'', ''x'') '
                             'ON CONFLICT (namespace_id, name) DO UPDATE SET text = excluded.text RETURNING true',     '1'),
                ('operator', 'DELETE FROM runtime_catalog.policy WHERE namespace_id = 1001',                           '1'),
