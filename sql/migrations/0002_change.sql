@@ -56,9 +56,10 @@ CREATE FUNCTION runtime_catalog.record_change() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    before   jsonb;
-    after    jsonb;
-    keys     jsonb;
+    belongs_to CONSTANT text := CASE TG_TABLE_NAME WHEN 'namespace' THEN 'id' ELSE 'namespace_id' END;
+    before     jsonb;
+    after      jsonb;
+    keys       jsonb;
 BEGIN
     IF TG_OP IN ('UPDATE', 'DELETE') THEN
         before := to_jsonb(OLD) - 'hash';
@@ -75,15 +76,15 @@ BEGIN
     INSERT INTO runtime_catalog.change
            (table_name, operation, namespace_id, key, old, new, accessor, request_id)
     VALUES (TG_TABLE_NAME, lower(TG_OP),
-            (coalesce(before, after) ->> CASE TG_TABLE_NAME WHEN 'namespace' THEN 'id' ELSE 'namespace_id' END)::bigint,
+            (coalesce(before, after) ->> belongs_to)::bigint,
             keys, before, after,
             nullif(current_setting('runtime_catalog.accessor', true), ''),
             nullif(current_setting('runtime_catalog.request_id', true), ''));
 
     -- A row that moves leaves its old key behind: whoever remembers that must hear of it too.
     IF TG_OP = 'UPDATE'
-       AND (keys, before -> 'namespace_id') IS DISTINCT FROM
-           ((SELECT jsonb_object_agg(name, after -> name) FROM unnest(TG_ARGV) AS name), after -> 'namespace_id') THEN
+       AND (keys, before -> belongs_to) IS DISTINCT FROM
+           ((SELECT jsonb_object_agg(name, after -> name) FROM unnest(TG_ARGV) AS name), after -> belongs_to) THEN
         PERFORM runtime_catalog.forget();
     END IF;
     RETURN NULL;

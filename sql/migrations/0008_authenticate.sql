@@ -46,6 +46,7 @@ BEGIN
       JOIN runtime_catalog.namespace AS namespace ON namespace.id = token.namespace_id
      WHERE token.hash = token_hash
        AND (token.expires_at IS NULL OR token.expires_at > clock_timestamp())
+       AND (site = '' OR right(site, 1) = '/') -- team-a must not be taken for the start of team-ab/
        AND starts_with(namespace.path, site);
     IF NOT FOUND THEN
         RETURN;
