@@ -12,8 +12,16 @@ from harness import CATALOG, CONTAINER, stack  # noqa: E402
 
 CLIENTS = 200
 ROUNDS = 5
+THREADS = 64 # the worker's default
 
-with stack(plan=11) as s:
+
+def connections_to_worker(s):
+    with open("/proc/net/unix", encoding="ascii") as file:
+        rows = [line.split() for line in file if line.endswith(f"{s.folder}/worker.sock\n")]
+    return sum(row[3] != "00010000" for row in rows) # all but the one that listens
+
+
+with stack(plan=12) as s:
     s.register("example")
 
     def ask(number, connection):
@@ -42,6 +50,8 @@ with stack(plan=11) as s:
         s.tap.ok(slowest < 25, "nobody waited for long", f"{slowest:.1f} s")
 
         # All 200 are still open, and idle.
+        s.tap.ok(connections_to_worker(s) <= THREADS / 2, "idle connections hold no more than half of the threads",
+                 connections_to_worker(s))
         started = time.monotonic()
         s.answer("one more while they idle", s.request("GET", CONTAINER + "example"), 200)
         s.tap.ok(time.monotonic() - started < 5, "at once")

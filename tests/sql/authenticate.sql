@@ -2,7 +2,7 @@
 
 BEGIN;
 SET LOCAL search_path = pgtap, pg_catalog;
-SELECT plan(250);
+SELECT plan(251);
 GRANT USAGE ON SCHEMA pgtap TO PUBLIC;
 
 -- Namespaces: two of which one's name begins with the other's, and some below
@@ -280,6 +280,8 @@ SAVEPOINT before;
 DO $$ BEGIN PERFORM FROM runtime_catalog.authenticate(sha256('a'), '', 'team-a/', NULL, 'r', false); END $$;
 ROLLBACK TO before;
 SELECT is(pg_temp.settings(), '-, -, -', 'they end with the transaction');
+SELECT unalike((SELECT prosrc FROM pg_proc WHERE proname = 'authenticate'), '%set_config(%false)%',
+               'none of them is set for the session, which a pooler hands on');
 
 -- The worker's statements. Each stands alone in its transaction, logged in as the worker; runs
 -- under either kind of plan, with few rows and with many.
