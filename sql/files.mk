@@ -8,3 +8,7 @@ MIGRATIONS = \
 	%D%/migrations/0006_policy.sql \
 	%D%/migrations/0007_token.sql \
 	%D%/migrations/0008_authenticate.sql
+QUERIES = \
+	%D%/queries/retention.sql \
+	%D%/queries/sizes.sql \
+	%D%/queries/who-changed-what.sql
