@@ -46,13 +46,24 @@ static bool in_range(const json_t *value, json_int_t low, json_int_t high)
            json_integer_value(value) <= high;
 }
 
+static bool set_unsigned(unsigned *member, const json_t *value, unsigned low, unsigned high)
+{
+    if (!in_range(value, low, high))
+        return false;
+    *member = (unsigned)json_integer_value(value);
+    return true;
+}
+
 static bool set_count(void *member, const json_t *value, const char **wanted)
 {
-    *wanted = "an integer from 1 to 1000";
-    if (!in_range(value, 1, 1000))
-        return false;
-    *(unsigned *)member = (unsigned)json_integer_value(value);
-    return true;
+    *wanted = "an integer from 1 to 500";
+    return set_unsigned(member, value, 1, 500);
+}
+
+static bool set_threads(void *member, const json_t *value, const char **wanted)
+{
+    *wanted = "an integer from 2 to 1000";
+    return set_unsigned(member, value, 2, 1000);
 }
 
 static bool set_mode(void *member, const json_t *value, const char **wanted)
@@ -96,19 +107,32 @@ static bool set_size(void *member, const json_t *value, const char **wanted)
     return true;
 }
 
-static bool set_staleness(void *member, const json_t *value, const char **wanted)
+/* "1m30s", "50ms", or a number of seconds, as milliseconds from low to high. */
+static bool set_duration(unsigned *member, const json_t *value, unsigned low, unsigned high)
 {
     int64_t ns;
 
-    *wanted = "a duration from \"0s\" to \"60s\", such as \"50ms\"";
-    if (in_range(value, 0, 60))
+    if (in_range(value, 0, high / 1000))
         ns = json_integer_value(value) * DURATION_SECOND;
     else if (!json_is_string(value) || !duration_parse(json_string_value(value), &ns))
         return false;
-    if (ns > 60 * DURATION_SECOND)
+    int64_t ms = ns / (DURATION_SECOND / 1000);
+    if (ms < low || ms > high)
         return false;
-    *(int64_t *)member = ns / (DURATION_SECOND / 1000);
+    *member = (unsigned)ms;
     return true;
+}
+
+static bool set_staleness(void *member, const json_t *value, const char **wanted)
+{
+    *wanted = "a duration from \"0s\" to \"60s\", such as \"50ms\"";
+    return set_duration(member, value, 0, 60 * 1000);
+}
+
+static bool set_timeout(void *member, const json_t *value, const char **wanted)
+{
+    *wanted = "a duration from \"10ms\" to \"10m\", such as \"2s\"";
+    return set_duration(member, value, 10, 10 * 60 * 1000);
 }
 
 static bool set_log_level(void *member, const json_t *value, const char **wanted)
@@ -123,37 +147,40 @@ static bool set_log_format(void *member, const json_t *value, const char **wante
     return json_is_string(value) && log_format_parse(json_string_value(value), member);
 }
 
-/* block, name, default and how it is set, a row a key; keys[] and setters[] are both made
- * from it. */
+/* block, key, member of struct config, default and how it is set, a row a key; keys[] and
+ * setters[] are both made from it. */
 #define CONFIG_KEYS(X)                                                                       \
-    X("storage", connection_url, NULL, set_string)                                           \
-    X("storage", max_connections, "8", set_count)                                            \
-    X("listener", address, NULL, set_address)                                                \
-    X("listener", mode, "\"0660\"", set_mode)                                                \
-    X("listener", max_request_size, "\"1MiB\"", set_size)                                    \
-    X("listener", threads, "64", set_count)                                                  \
-    X("cache", max_staleness, "\"50ms\"", set_staleness)                                     \
-    X("cache", max_bytes, "\"64MiB\"", set_size)                                             \
-    X("", api_version, "\"2.1.0\"", set_string)                                              \
-    X("", log_level, "\"info\"", set_log_level)                                              \
-    X("", log_format, "\"standard\"", set_log_format)
+    X("storage", connection_url, connection_url, NULL, set_string)                           \
+    X("storage", max_connections, max_connections, "8", set_count)                           \
+    X("storage", connect_timeout, connect_ms, "\"2s\"", set_timeout)                         \
+    X("storage", pool_timeout, pool_ms, "\"2s\"", set_timeout)                               \
+    X("storage", statement_timeout, statement_ms, "\"5s\"", set_timeout)                     \
+    X("listener", address, address, NULL, set_address)                                       \
+    X("listener", mode, mode, "\"0660\"", set_mode)                                          \
+    X("listener", max_request_size, max_request_size, "\"1MiB\"", set_size)                  \
+    X("listener", threads, threads, "64", set_threads)                                       \
+    X("listener", request_timeout, request_ms, "\"10s\"", set_timeout)                       \
+    X("listener", shutdown_timeout, shutdown_ms, "\"10s\"", set_timeout)                     \
+    X("cache", max_staleness, max_staleness_ms, "\"50ms\"", set_staleness)                   \
+    X("cache", max_bytes, max_bytes, "\"64MiB\"", set_size)                                  \
+    X("", api_version, api_version, "\"2.1.0\"", set_string)                                 \
+    X("", log_level, log_level, "\"info\"", set_log_level)                                   \
+    X("", log_format, log_format, "\"standard\"", set_log_format)
 
 static const struct config_key keys[] = {
-#define X(block, name, default_text, setter) {block, #name, default_text},
+#define X(block, name, member, default_text, setter) {block, #name, default_text},
     CONFIG_KEYS(X)
 #undef X
 };
 
-#define max_staleness max_staleness_ms /* the member has its unit in its name */
 static const struct {
     set_function *set;
     size_t offset;
 } setters[] = {
-#define X(block, name, default_text, setter) {setter, offsetof(struct config, name)},
+#define X(block, name, member, default_text, setter) {setter, offsetof(struct config, member)},
     CONFIG_KEYS(X)
 #undef X
 };
-#undef max_staleness
 
 enum { KEYS = sizeof keys / sizeof *keys };
 
@@ -251,6 +278,26 @@ static bool set_defaults(struct config *config, struct error *err)
     return true;
 }
 
+/* What no key shows alone. */
+static bool check_whole(const struct reader *reader)
+{
+    const struct config *config = reader->config;
+
+    if (!config->connection_url)
+        return error_set(reader->err, ERROR_MISCONFIGURED,
+                         "%s: storage connection_url: must be set", reader->file_name);
+    if (config->max_connections > config->threads / 2)
+        return error_set(reader->err, ERROR_MISCONFIGURED,
+                         "%s: storage max_connections: must be at most half of listener threads "
+                         "(%u), so that a database that hangs leaves threads for other answers",
+                         reader->file_name, config->threads / 2);
+    if (config->connect_ms >= config->request_ms)
+        return error_set(reader->err, ERROR_MISCONFIGURED,
+                         "%s: storage connect_timeout: must be less than listener "
+                         "request_timeout", reader->file_name);
+    return true;
+}
+
 static bool read_tree(struct reader *reader, const json_t *tree)
 {
     json_t *item;
@@ -261,9 +308,7 @@ static bool read_tree(struct reader *reader, const json_t *tree)
         if (!read_item(reader, item))
             return false;
     }
-    return reader->config->connection_url ||
-           error_set(reader->err, ERROR_MISCONFIGURED,
-                     "%s: storage connection_url: must be set", reader->file_name);
+    return check_whole(reader);
 }
 
 bool config_parse(struct config *config, const char *file_name, const char *text,

@@ -12,17 +12,18 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <sys/types.h>
 
 struct config { /* strings are ours */
     char *connection_url; /* may hold a password */
-    unsigned max_connections;
+    unsigned max_connections; /* at most threads / 2 */
+    unsigned connect_ms, pool_ms, statement_ms;
     char *address; /* NULL: not set */
     mode_t mode;
     size_t max_request_size; /* bytes */
     unsigned threads;
-    int64_t max_staleness_ms; /* nothing is remembered yet, which is within any bound */
+    unsigned request_ms, shutdown_ms;
+    unsigned max_staleness_ms; /* nothing is remembered yet, which is within any bound */
     size_t max_bytes;
     char *api_version;
     enum log_level log_level;

@@ -21,6 +21,7 @@
 
 enum {
     RETRY_MS = 250, /* between two attempts to reach a database that is away */
+    STALL_MS = 250, /* a pool of which no connection came free for so long hangs */
     PREPARED_MAX = 32,
 };
 
@@ -29,6 +30,13 @@ struct connection {
     PGconn *pg;
     const struct db_statement *prepared[PREPARED_MAX];
     size_t prepared_count;
+    bool timed_out; /* a statement got no answer in time */
+};
+
+enum state {
+    STATE_GOOD = 0,
+    STATE_DOUBT, /* a statement got no answer in time: the next to come makes a new connection */
+    STATE_AWAY,  /* the last attempt to connect failed */
 };
 
 struct db {
@@ -38,10 +46,14 @@ struct db {
     pthread_cond_t changed;
     struct connection *idle;
     unsigned connections; /* idle, lent or being made */
-    bool away;            /* the last attempt to connect failed */
-    bool trying;          /* while away: somebody is making the next attempt */
-    int64_t retry_at;     /* while away: not before */
+    unsigned waiting;     /* callers who wait for a connection */
+    int64_t moved_at;     /* when a connection was lent or came back last */
+    enum state state;
+    bool trying;      /* not STATE_GOOD: somebody is making the next attempt to connect */
+    int64_t retry_at; /* STATE_AWAY: not before */
 };
+
+static _Thread_local int64_t thread_deadline; /* of now_ms(); 0: none */
 
 /* Milliseconds of a clock that nobody sets. */
 static int64_t now_ms(void)
@@ -121,6 +133,21 @@ static bool refuse(const PGresult *result, struct error *err)
     text_format(err->detail, sizeof err->detail, "SQLSTATE %s: %s", sqlstate,
                 message ? message : "");
     return false;
+}
+
+void db_set_deadline(unsigned ms)
+{
+    thread_deadline = ms == 0 ? 0 : now_ms() + ms;
+}
+
+/* The moment at which a wait of ms ends (0: without end), or the thread's deadline. */
+static int64_t deadline_after(unsigned ms)
+{
+    int64_t deadline = ms == 0 ? 0 : now_ms() + ms;
+
+    if (deadline == 0 || (thread_deadline != 0 && thread_deadline < deadline))
+        return thread_deadline;
+    return deadline;
 }
 
 /* Waits for events on a socket until deadline (0: without end). False: time is up. */
@@ -215,57 +242,120 @@ static bool connection_is_fresh(const struct connection *connection)
     return PQstatus(connection->pg) == CONNECTION_OK && poll(&poller, 1, 0) == 0;
 }
 
+/* Takes them out of the pool; they are the caller's to free, which takes a while. */
+static struct connection *take_all_idle(struct db *db)
+{
+    struct connection *idle = db->idle;
+
+    for (struct connection *one = idle; one; one = one->next)
+        db->connections--;
+    db->idle = NULL;
+    return idle;
+}
+
+static void connections_free(struct connection *connections)
+{
+    while (connections) {
+        struct connection *next = connections->next;
+        connection_free(connections);
+        connections = next;
+    }
+}
+
+/* A server that hangs does not answer on old connections either; one that has no room for
+ * another may well do. */
 static void note_attempt(struct db *db, bool connected)
 {
+    struct connection *useless = NULL;
+
     pthread_mutex_lock(&db->mutex);
-    if (db->away && connected)
+    if (db->state == STATE_AWAY && connected)
         log_info("storage is back");
-    db->away = !connected;
+    if (db->state == STATE_DOUBT && !connected)
+        useless = take_all_idle(db);
+    db->state = connected ? STATE_GOOD : STATE_AWAY;
     db->trying = false;
     db->retry_at = now_ms() + RETRY_MS;
     if (!connected)
         db->connections--;
     pthread_cond_broadcast(&db->changed);
     pthread_mutex_unlock(&db->mutex);
+    connections_free(useless);
 }
 
 static void forget_connection(struct db *db, struct connection *connection)
 {
+    bool timed_out = connection->timed_out;
+
     connection_free(connection);
     pthread_mutex_lock(&db->mutex);
+    if (timed_out && db->state == STATE_GOOD)
+        db->state = STATE_DOUBT;
     db->connections--;
+    db->moved_at = now_ms();
     pthread_cond_signal(&db->changed);
     pthread_mutex_unlock(&db->mutex);
+}
+
+enum turn { TURN_WAIT, TURN_IDLE, TURN_NEW, TURN_AWAY };
+
+/* What there is for a caller right now. An attempt to connect is begun only if it can end
+ * within the caller's time: one that is cut short says nothing about PostgreSQL. */
+static enum turn next_turn(const struct db *db)
+{
+    bool may_connect = thread_deadline == 0 ||
+                       now_ms() + db->options.connect_ms <= thread_deadline;
+
+    if (db->idle && db->state != STATE_DOUBT)
+        return TURN_IDLE;
+    if (db->state == STATE_AWAY && (db->trying || now_ms() < db->retry_at))
+        return TURN_AWAY;
+    if (db->trying || !may_connect || db->connections >= db->options.max_connections)
+        return TURN_WAIT;
+    return TURN_NEW;
+}
+
+/* Waits until something changes. False: time is up, or the pool hangs and too many wait. */
+static bool wait_for_change(struct db *db, int64_t deadline)
+{
+    int64_t until = now_ms() + STALL_MS;
+
+    if (deadline < until)
+        until = deadline;
+    struct timespec at = {.tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000};
+    db->waiting++;
+    bool changed = pthread_cond_timedwait(&db->changed, &db->mutex, &at) == 0;
+    bool stalled = !changed && db->waiting > db->options.max_waiting &&
+                   now_ms() - db->moved_at >= STALL_MS;
+    db->waiting--;
+    return changed || (!stalled && now_ms() < deadline);
 }
 
 /* Takes an idle connection, or the right to make one (*connection NULL). False: the database
  * is away, or none came free in time. */
 static bool take(struct db *db, struct connection **connection, struct error *err)
 {
-    int64_t until = now_ms() + db->options.wait_ms;
-    struct timespec deadline = {.tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000};
-    bool taken = false, waiting = true;
+    int64_t deadline = deadline_after(db->options.pool_ms);
+    enum turn turn;
 
     *connection = NULL;
     pthread_mutex_lock(&db->mutex);
-    while (!taken && waiting) {
-        if (db->idle) {
-            *connection = db->idle;
-            db->idle = db->idle->next;
-            taken = true;
-        } else if (db->away && (db->trying || now_ms() < db->retry_at)) {
-            break;
-        } else if (db->connections < db->options.max_connections) {
-            db->connections++;
-            db->trying = db->away;
-            taken = true;
-        } else {
-            waiting = pthread_cond_timedwait(&db->changed, &db->mutex, &deadline) == 0;
-        }
+    while ((turn = next_turn(db)) == TURN_WAIT && wait_for_change(db, deadline))
+        ;
+    if (turn == TURN_IDLE) {
+        *connection = db->idle;
+        db->idle = db->idle->next;
+    } else if (turn == TURN_NEW) {
+        db->connections++;
+        db->trying = db->state != STATE_GOOD;
     }
+    if (turn == TURN_IDLE || turn == TURN_NEW)
+        db->moved_at = now_ms();
     pthread_mutex_unlock(&db->mutex);
-    return taken || away(err, waiting ? "PostgreSQL did not answer a moment ago"
-                                      : "every connection to PostgreSQL is busy");
+    if (turn == TURN_IDLE || turn == TURN_NEW)
+        return true;
+    return away(err, turn == TURN_AWAY ? "PostgreSQL did not answer a moment ago"
+                                       : "every connection to PostgreSQL is busy");
 }
 
 static struct connection *acquire(struct db *db, struct error *err)
@@ -295,6 +385,7 @@ static void release(struct db *db, struct connection *connection)
     pthread_mutex_lock(&db->mutex);
     connection->next = db->idle;
     db->idle = connection;
+    db->moved_at = now_ms();
     pthread_cond_signal(&db->changed);
     pthread_mutex_unlock(&db->mutex);
 }
@@ -311,8 +402,10 @@ static bool await_result(struct connection *connection, int64_t deadline, struct
             return away_message(err, pg);
         if (unsent == 0 && !PQisBusy(pg))
             break;
-        if (!await_socket(PQsocket(pg), unsent > 0 ? POLLIN | POLLOUT : POLLIN, deadline))
+        if (!await_socket(PQsocket(pg), unsent > 0 ? POLLIN | POLLOUT : POLLIN, deadline)) {
+            connection->timed_out = true;
             return away(err, "no answer within the time allowed");
+        }
         if (!PQconsumeInput(pg))
             return away_message(err, pg);
     }
@@ -403,11 +496,6 @@ static PGresult *execute(struct connection *connection, const struct db_statemen
     return collect_good(connection, deadline, err);
 }
 
-static int64_t statement_deadline(const struct db *db)
-{
-    return db->options.statement_ms == 0 ? 0 : now_ms() + db->options.statement_ms;
-}
-
 struct db_result *db_execute(struct db *db, const struct db_statement *statement,
                              const struct db_parameter parameters[], struct error *err)
 {
@@ -415,7 +503,7 @@ struct db_result *db_execute(struct db *db, const struct db_statement *statement
 
     if (!connection)
         return NULL;
-    PGresult *result = execute(connection, statement, parameters, statement_deadline(db), err);
+    PGresult *result = execute(connection, statement, parameters, deadline_after(db->options.statement_ms), err);
     release(db, connection);
     return (struct db_result *)result;
 }
@@ -428,7 +516,7 @@ bool db_script(struct db *db, const char *sql, struct error *err)
     if (!connection)
         return false;
     if (PQsendQuery(connection->pg, sql))
-        result = collect_good(connection, statement_deadline(db), err);
+        result = collect_good(connection, deadline_after(db->options.statement_ms), err);
     else
         away_message(err, connection->pg);
     release(db, connection);

@@ -6,7 +6,10 @@
  *
  * Any number of threads may use one `struct db` at once. A connection that broke is replaced
  * on its own: while PostgreSQL is away callers are told so at once, and one of them at a time
- * tries again, RETRY_MS after the last attempt.
+ * tries again, RETRY_MS after the last attempt. After a statement that got no answer in time
+ * one caller finds out with a new connection whether PostgreSQL hangs, and the others wait for
+ * what it finds. Nobody waits without end, and of those who wait for a connection while none
+ * comes free all but max_waiting are told at once: their threads have other answers to give.
  */
 #ifndef DB_H
 #define DB_H
@@ -27,8 +30,9 @@ struct db_options {
     const char *application_name; /* what pg_stat_activity shows; copied */
     unsigned max_connections;     /* at least 1 */
     unsigned connect_ms;          /* bound of making a connection */
+    unsigned pool_ms;             /* bound of waiting for a free connection */
     unsigned statement_ms;        /* bound of one statement; 0: none (migrations) */
-    unsigned wait_ms;             /* bound of waiting for a free connection */
+    unsigned max_waiting;         /* callers who may wait for a free connection while none comes */
 };
 
 /* A statement, prepared once on each connection. Static and constant: its address is its
@@ -51,6 +55,10 @@ struct db_parameter {
 struct db *db_open(const struct db_options *options, struct error *err)
     __attribute__((warn_unused_result));
 void db_close(struct db *db); /* NULL is fine */
+
+/* One bound more, for everything that the calling thread asks of any database within the next
+ * ms milliseconds and after them; 0: none again. */
+void db_set_deadline(unsigned ms);
 
 /* Runs a statement in a transaction of its own: one round trip. Returns its rows, ours to
  * db_result_free, or NULL with *err:

@@ -20,8 +20,8 @@ static const char *const level_names[] = {"trace", "debug", "info", "warn", "err
 static const char *const level_tags[] = {"[TRACE]", "[DEBUG]", "[INFO] ", "[WARN] ", "[ERROR]"};
 static const char *const format_names[] = {"standard", "json"};
 
-static enum log_level threshold = LOG_LEVEL_INFO;
-static enum log_format output_format = LOG_FORMAT_STANDARD;
+static _Atomic enum log_level threshold = LOG_LEVEL_INFO;
+static _Atomic enum log_format output_format = LOG_FORMAT_STANDARD;
 static _Thread_local const char *current_request_id;
 
 void log_set_level(enum log_level level)

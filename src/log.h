@@ -22,7 +22,7 @@ enum log_format {
     LOG_FORMAT_JSON,         /* {"@level":"info","@message":…,"@timestamp":…,"request_id":…} */
 };
 
-/* Both before the first thread; the defaults are info and standard. */
+/* At any time; the defaults are info and standard. */
 void log_set_level(enum log_level level);
 void log_set_format(enum log_format format);
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * libfcgi blocks in accept(2) and offers no way out but a signal, which might as well hit a
- * thread that is reading a request. So a thread is woken by what it waits for: a connection,
- * made and closed by ourselves, which libfcgi drops and then sees that it is to stop.
+ * thread that is reading a request. Where the socket is ours, shutdown(2) ends every accept.
+ * Where it is shared with other processes, a thread is woken by what it waits for: a
+ * connection, made and closed by ourselves, which libfcgi drops and then sees that it is to
+ * stop.
  */
 #include "server.h"
 
@@ -16,12 +18,14 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,8 +34,11 @@ enum {
     STACK_SIZE = 512 * 1024,
     ARENA_LIMIT = 64 * 1024 * 1024, /* above the largest request and a list of 100,000 */
     WAKE_MS = 10,                   /* between two rounds of waking threads */
+    LARGE = 64 * 1024,              /* what a socket's buffer may not hold */
     SYSTEMD_FIRST_FD = 3,
 };
+
+static const char scheme[] = "unix:"; /* of an address */
 
 struct pool {
     const struct server_options *options;
@@ -49,11 +56,28 @@ static bool fail(struct error *err, const char *what)
     return error_set(err, ERROR_MISCONFIGURED, "%s: %s", what, strerror(errno));
 }
 
+/* Bounds a wait for the web server: option is SO_RCVTIMEO or SO_SNDTIMEO, 0 ms means none. A
+ * kept connection may be idle for longer, so the bound of reading goes with the body. */
+static void bound_wait(const FCGX_Request *fcgi, int option, unsigned ms)
+{
+    struct timeval time = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+    setsockopt(fcgi->ipcFd, SOL_SOCKET, option, &time, sizeof time);
+}
+
+/* A request that is being served. */
+struct serving {
+    const struct pool *pool;
+    FCGX_Request *fcgi;
+};
+
 static size_t read_body(void *context, char *buffer, size_t size)
 {
-    FCGX_Stream *stream = context;
+    const struct serving *serving = context;
+    FCGX_Stream *stream = serving->fcgi->in;
     size_t done = 0;
 
+    bound_wait(serving->fcgi, SO_RCVTIMEO, serving->pool->options->request_ms);
     while (done < size) {
         size_t piece = size - done < INT_MAX ? size - done : INT_MAX;
         int count = FCGX_GetStr(buffer + done, (int)piece, stream);
@@ -61,13 +85,17 @@ static size_t read_body(void *context, char *buffer, size_t size)
             break;
         done += (size_t)count;
     }
+    bound_wait(serving->fcgi, SO_RCVTIMEO, 0);
     return done;
 }
 
 static bool write_response(void *context, const char *bytes, size_t length)
 {
-    FCGX_Stream *stream = context;
+    const struct serving *serving = context;
+    FCGX_Stream *stream = serving->fcgi->out;
 
+    if (length > LARGE)
+        bound_wait(serving->fcgi, SO_SNDTIMEO, serving->pool->options->request_ms);
     while (length > 0) {
         int piece = length < INT_MAX ? (int)length : INT_MAX;
         if (FCGX_PutStr(bytes, piece, stream) != piece)
@@ -89,8 +117,9 @@ static void drain_body(FCGX_Stream *stream)
 
 static void serve_one(const struct pool *pool, FCGX_Request *fcgi, struct arena *arena)
 {
-    struct input input = {fcgi->envp, read_body, fcgi->in};
-    struct output output = {write_response, fcgi->out};
+    struct serving serving = {pool, fcgi};
+    struct input input = {fcgi->envp, read_body, &serving};
+    struct output output = {write_response, &serving};
 
     pool->options->serve(pool->options->context, &input, &output, arena);
     drain_body(fcgi->in);
@@ -167,8 +196,6 @@ static int inherited_listener(void)
 
 static int open_listener(const struct server_options *options, struct error *err)
 {
-    static const char scheme[] = "unix:";
-
     if (!options->address) {
         int fd = inherited_listener();
         if (fd < 0)
@@ -229,17 +256,45 @@ static bool is_past(const struct timespec *at)
     return now.tv_sec > at->tv_sec || (now.tv_sec == at->tv_sec && now.tv_nsec >= at->tv_nsec);
 }
 
+/* Whether a connection waits to be accepted. */
+static bool has_backlog(int listener)
+{
+    struct pollfd poller = {.fd = listener, .events = POLLIN};
+
+    return poll(&poller, 1, 0) > 0;
+}
+
+/* The path goes first, so that nobody comes any more; who had come is still accepted. */
+static void close_own_listener(struct pool *pool, const struct timespec *deadline)
+{
+    unlink(pool->options->address + strlen(scheme));
+    pthread_mutex_lock(&pool->mutex);
+    while (has_backlog(pool->listener) && !is_past(deadline)) {
+        struct timespec next = after_ms(WAKE_MS);
+        pthread_cond_timedwait(&pool->changed, &pool->mutex, &next);
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    FCGX_ShutdownPending();
+    shutdown(pool->listener, SHUT_RD);
+}
+
 /* Stops accepting and waits for the threads. Returns how many still serve. The others are
- * joined, so that what libraries keep for each thread is gone before the process ends. */
+ * joined, so that what libraries keep for each thread is gone before the process ends. A
+ * socket that we were given stays open, and who waits there is for another process. */
 static unsigned drain(struct pool *pool)
 {
-    struct timespec deadline = after_ms(pool->options->drain_ms);
+    struct timespec deadline = after_ms(pool->options->shutdown_ms);
+    bool own = pool->options->address != NULL;
 
-    FCGX_ShutdownPending();
+    if (own)
+        close_own_listener(pool, &deadline);
+    else
+        FCGX_ShutdownPending();
     pthread_mutex_lock(&pool->mutex);
     while (pool->running > 0 && !is_past(&deadline)) {
         struct timespec next = after_ms(WAKE_MS);
-        wake(pool->listener, pool->running);
+        if (!own)
+            wake(pool->listener, pool->running);
         pthread_cond_timedwait(&pool->changed, &pool->mutex, &next);
     }
     unsigned left = pool->running;
@@ -289,11 +344,42 @@ static void pool_init(struct pool *pool, const struct server_options *options, i
     pthread_condattr_destroy(&attributes);
 }
 
+static void collect_signals(sigset_t *signals)
+{
+    sigemptyset(signals);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGHUP);
+}
+
+void server_block_signals(void)
+{
+    sigset_t hang_up;
+
+    sigemptyset(&hang_up);
+    sigaddset(&hang_up, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &hang_up, NULL);
+}
+
+/* Until told to stop. */
+static void await_stop(const struct server_options *options, const sigset_t *signals)
+{
+    for (;;) {
+        int received = 0;
+        if (sigwait(signals, &received) != 0)
+            continue;
+        if (received != SIGHUP) {
+            log_info("stopping: %s", strsignal(received));
+            return;
+        }
+        options->reload(options->context);
+    }
+}
+
 bool server_run(const struct server_options *options, unsigned *left, struct error *err)
 {
     static struct pool pool; /* threads that outlive the drain still look at it */
-    sigset_t stops;
-    int received = 0;
+    sigset_t signals;
     int listener = open_listener(options, err);
 
     *left = 0;
@@ -301,27 +387,21 @@ bool server_run(const struct server_options *options, unsigned *left, struct err
         return false;
     /* Every thread inherits the mask, so that the signals are waited for here alone. libfcgi
      * would install handlers of its own where it finds the default. */
-    sigemptyset(&stops);
-    sigaddset(&stops, SIGTERM);
-    sigaddset(&stops, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &stops, NULL);
+    collect_signals(&signals);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
     FCGX_Init();
     pool_init(&pool, options, listener);
     bool started = start_threads(&pool, err);
     if (started) {
         log_info("serving with %u threads", options->threads);
-        while (sigwait(&stops, &received) != 0)
-            ;
-        log_info("stopping: %s", strsignal(received));
+        await_stop(options, &signals);
     }
     *left = drain(&pool);
     if (*left == 0)
         free(pool.threads);
     else
         log_warn("stopped with %u requests or kept connections left", *left);
-    if (options->address)
-        unlink(options->address + strlen("unix:"));
     close(listener);
     return started;
 }

@@ -20,18 +20,23 @@ struct server_options {
                             file descriptor 0 (spawn-fcgi) */
     mode_t mode;         /* of a socket that is made */
     unsigned threads;
-    unsigned drain_ms; /* bound of answering what was accepted, once told to stop */
+    unsigned request_ms;  /* bound of waiting for the web server in the middle of a request */
+    unsigned shutdown_ms; /* bound of answering what was accepted, once told to stop */
     /* Serves one request; called by every thread. */
-    void (*serve)(const void *context, const struct input *input, const struct output *output,
+    void (*serve)(void *context, const struct input *input, const struct output *output,
                   struct arena *arena);
-    const void *context;
+    void (*reload)(void *context); /* on SIGHUP; called by the thread of server_run */
+    void *context;
 };
 
+/* From here on a SIGHUP waits for server_run. To be called before anything slow. */
+void server_block_signals(void);
+
 /* Listens, serves until SIGTERM or SIGINT, stops accepting, answers what was accepted and what
- * arrives on kept connections until the peer lets go or drain_ms are over. To be called once,
- * before any other thread. False with *err: there is no socket, or no thread could be made.
- * *left becomes the number of threads that still serve because drain_ms were over: what they
- * use must not be freed. */
+ * arrives on kept connections until the peer lets go or shutdown_ms are over. To be called
+ * once, before any other thread. False with *err: there is no socket, or no thread could be
+ * made. *left becomes the number of threads that still serve because shutdown_ms were over:
+ * what they use must not be freed. */
 bool server_run(const struct server_options *options, unsigned *left, struct error *err)
     __attribute__((warn_unused_result));
 

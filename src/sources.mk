@@ -28,6 +28,7 @@ libcatalog_a_SOURCES = \
 	%D%/schema.c %D%/schema.h \
 	%D%/secret.c %D%/secret.h \
 	%D%/server.c %D%/server.h \
+	%D%/service.c %D%/service.h \
 	%D%/store_policy.c %D%/store_policy.h \
 	%D%/store_runtime.c %D%/store_runtime.h \
 	%D%/store_token.c %D%/store_token.h \

@@ -130,7 +130,7 @@ static struct db *open_url(const char *connection_url, struct error *err)
             .application_name = "runtime-catalog " VERSION_TEXT,
             .max_connections = 1,
             .connect_ms = CONNECT_MS,
-            .wait_ms = CONNECT_MS,
+            .pool_ms = CONNECT_MS,
         },
         err);
 }

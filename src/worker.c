@@ -3,12 +3,11 @@
  * runtime-catalogd: options, start order, stop. No logic.
  */
 #include "config.h"
-#include "db.h"
-#include "exchange.h"
 #include "log.h"
 #include "policy.h"
 #include "schema.h"
 #include "server.h"
+#include "service.h"
 #include "store_policy.h"
 
 #include <getopt.h>
@@ -17,13 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum {
-    CONNECT_MS = 2000,
-    STATEMENT_MS = 5000,
-    WAIT_MS = 2000,
-    DRAIN_MS = 10000,
-};
 
 static const char usage[] =
     "usage: runtime-catalogd [-c FILE] [-t] [-V]\n"
@@ -34,20 +26,6 @@ static const char usage[] =
 static void report(const struct error *err)
 {
     log_error("%s%s%s", err->text, *err->detail ? ": " : "", err->detail);
-}
-
-static struct db *open_database(const struct config *config, struct error *err)
-{
-    return db_open(
-        &(struct db_options){
-            .connection_url = config->connection_url,
-            .application_name = "runtime-catalogd " VERSION_TEXT,
-            .max_connections = config->max_connections,
-            .connect_ms = CONNECT_MS,
-            .statement_ms = STATEMENT_MS,
-            .wait_ms = WAIT_MS,
-        },
-        err);
 }
 
 static bool compile_policy(void *context, const char *namespace_path, const char *name,
@@ -89,27 +67,23 @@ static bool may_start(struct db *db, struct error *err)
     return err->code == ERROR_STORAGE_AWAY;
 }
 
-static void serve_one(const void *context, const struct input *input,
-                      const struct output *output, struct arena *arena)
+static bool serve(struct service *service, struct error *err)
 {
-    exchange_serve(context, input, output, arena);
-}
-
-static bool serve(const struct config *config, struct db *db, struct error *err)
-{
-    struct exchange exchange = {.db = db, .max_request_size = config->max_request_size};
+    const struct config *config = service_config(service);
     unsigned left;
 
-    if (!may_start(db, err))
+    if (!may_start(service_db(service), err))
         return false;
     bool served = server_run(
         &(struct server_options){
             .address = config->address,
             .mode = config->mode,
             .threads = config->threads,
-            .drain_ms = DRAIN_MS,
-            .serve = serve_one,
-            .context = &exchange,
+            .request_ms = config->request_ms,
+            .shutdown_ms = config->shutdown_ms,
+            .serve = service_serve,
+            .reload = service_reload,
+            .context = service,
         },
         &left, err);
     if (!served)
@@ -122,7 +96,6 @@ static bool serve(const struct config *config, struct db *db, struct error *err)
 int main(int argc, char *argv[])
 {
     const char *path = SYSCONFDIR "/runtime-catalog/runtime-catalog.conf";
-    struct config config;
     struct error err = {.code = ERROR_NONE};
     bool testing = false, good = false;
     int option;
@@ -144,18 +117,12 @@ int main(int argc, char *argv[])
         }
     }
     json_object_seed(0); /* before the first thread: jansson's hash is seeded once */
-    if (!config_load(&config, path, &err)) {
-        report(&err);
-        return EXIT_FAILURE;
-    }
-    log_set_level(config.log_level);
-    log_set_format(config.log_format);
-    struct db *db = open_database(&config, &err);
-    if (!db)
+    server_block_signals();
+    struct service *service = service_open(path, &err);
+    if (!service)
         report(&err);
     else
-        good = testing ? test(db, &err) : serve(&config, db, &err);
-    db_close(db);
-    config_fini(&config);
+        good = testing ? test(service_db(service), &err) : serve(service, &err);
+    service_close(service);
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

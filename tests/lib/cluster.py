@@ -47,11 +47,30 @@ class Cluster:
             return False
         return lines[:1] == [str(self.child.pid)] and lines[-1].strip() == "ready"
 
+    def suspend(self):
+        """A server that is there and says nothing. Returns what wakes it."""
+        stopped = [self.child.pid]
+        os.kill(self.child.pid, signal.SIGSTOP) # first, or it makes more
+        with open(f"/proc/{self.child.pid}/task/{self.child.pid}/children", encoding="ascii") as file:
+            stopped += [int(pid) for pid in file.read().split()]
+        for pid in stopped[1:]:
+            os.kill(pid, signal.SIGSTOP)
+
+        def resume():
+            while stopped:
+                os.kill(stopped.pop(), signal.SIGCONT)
+        return resume
+
     def stop(self):
         """Fast: open connections are cut."""
         if self.child:
             stop(self.child, signal.SIGINT)
             self.child = None
+
+    def session(self, role="postgres"):
+        """A psql that reads statements from its stdin and stays in one session."""
+        return subprocess.Popen([BIN / "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", self.dsn(role)],
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def psql(self, *arguments, role="postgres", database=DATABASE, check=True):
         return subprocess.run(

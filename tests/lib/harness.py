@@ -44,15 +44,15 @@ SANE = object()  # "use the root token", where None already says "none"
 WORKER_CONFIGURATION = """
 storage "postgresql" {
   connection_url  = "%(dsn)s"
-  max_connections = 8
+  %(storage)s
 }
 listener "fastcgi" {
   address          = "unix:%(socket)s"
   mode             = "0660"
   max_request_size = "1MiB"
+  %(listener)s
 }
 log_level = "debug"
-%(more)s
 """
 
 
@@ -72,25 +72,31 @@ class Stack:
         self.cluster_complaints = []
         self.expected = {"worker": [], "nginx": [], "postgresql": []}
         self.secrets = []
+        self.locker = None
         self.root_token = None
 
     # --- what runs
 
-    def start_worker(self, more=""):
-        (self.folder / "worker.conf").write_text(WORKER_CONFIGURATION % {
+    def configure_worker(self, edit=lambda text: text, storage="", listener=""):
+        """Writes the worker's configuration, with lines more in its blocks."""
+        (self.folder / "worker.conf").write_text(edit(WORKER_CONFIGURATION % {
             "dsn": self.cluster.dsn("runtime_catalog_worker"),
-            "socket": self.folder / "worker.sock", "more": more})
+            "socket": self.folder / "worker.sock", "storage": storage, "listener": listener}))
+
+    def start_worker(self):
         self.worker = start([self.folder / "bin/runtime-catalogd", "-c", self.folder / "worker.conf"],
                             self.worker_log)
         wait_for(self.worker_listens, 20, f"the worker listens:\n{self.worker_log.read_text()}")
 
     def worker_listens(self):
-        """As the kernel has it: asking by connecting would leave traces in the log."""
+        """As the kernel has it: asking by connecting would leave traces in the log. The path is
+        there as well unless the socket is that of a worker that is about to end."""
         if self.worker.poll() is not None:
             raise RuntimeError(f"the worker did not start:\n{self.worker_log.read_text()}")
+        path = self.folder / "worker.sock"
         with open("/proc/net/unix", encoding="ascii") as file:
-            return any(line.split()[3] == "00010000" and line.endswith(f"{self.folder}/worker.sock\n")
-                       for line in file)
+            return path.exists() and path.stat().st_mode & 0o777 and any(
+                line.split()[3] == "00010000" and line.endswith(f"{path}\n") for line in file)
 
     def stop_worker(self):
         if self.worker:
@@ -166,6 +172,36 @@ class Stack:
             " (namespace_id, type, name, version, command, sha256, runtime_type, runtime_name)"
             f" SELECT id, '{kind}', '{name}', '{version}', '{name}', decode(repeat('00', 32), 'hex'),"
             f"        'container', '{runtime}' FROM runtime_catalog.namespace WHERE path = ''")
+
+    @contextlib.contextmanager
+    def locked(self, name):
+        """While this lasts, or until unlock(), whoever would write the runtime waits for us."""
+        self.locker = self.cluster.session()
+        self.locker.stdin.write(f"BEGIN; SELECT name FROM runtime_catalog.runtime WHERE name = '{name}' FOR UPDATE;\n")
+        self.locker.stdin.flush()
+        if self.locker.stdout.readline().strip() != name:
+            raise RuntimeError(f"cannot lock {name}")
+        try:
+            yield
+        finally:
+            self.unlock()
+
+    def unlock(self):
+        if self.locker:
+            self.locker.communicate("COMMIT;\n")
+            self.locker = None
+
+    def lock_waits(self):
+        """How many of the worker's statements wait for a lock."""
+        return int(self.cluster.sql("SELECT count(*) FROM pg_stat_activity"
+                                    " WHERE usename = 'runtime_catalog_worker' AND wait_event_type = 'Lock'"))
+
+    def connections(self):
+        """Connections to the worker's socket as the kernel has them: (accepted, waiting to be)."""
+        with open("/proc/net/unix", encoding="ascii") as file:
+            rows = [line.split() for line in file if line.endswith(f"{self.folder}/worker.sock\n")]
+        states = [row[5] for row in rows if row[3] != "00010000"] # all but the one that listens
+        return states.count("03"), states.count("02")
 
     def curl(self, *arguments, **more):
         return subprocess.run(["curl", "-sS", "--cacert", self.folder / "nginx/ca.pem", *arguments],
@@ -320,9 +356,10 @@ def database():
 
 
 @contextlib.contextmanager
-def stack(plan, edit_site=None):
+def stack(plan, edit_site=None, worker=None):
     """The whole chain, with a root token issued. The plan counts the test's own assertions.
-    edit_site(text, folder) changes nginx's site, for tests of what a site chooses."""
+    edit_site(text, folder) changes nginx's site, for tests of what a site chooses; worker has
+    the arguments of configure_worker()."""
     begin()
     tap = Tap(plan + CLOSING)
     listener = listen()
@@ -335,6 +372,7 @@ def stack(plan, edit_site=None):
                                              folder / "sql"), listener)
         try:
             s.cluster.start()
+            s.configure_worker(**worker or {})
             s.start_worker()
             s.start_nginx()
             s.root_token = s.token("root")

@@ -24,6 +24,11 @@ static void defaults_hold_where_nothing_is_said(void **state)
     assert_int_equal(config.max_connections, 8);
     assert_null(config.address);
     assert_int_equal(config.mode, 0660);
+    assert_int_equal(config.connect_ms, 2000);
+    assert_int_equal(config.pool_ms, 2000);
+    assert_int_equal(config.statement_ms, 5000);
+    assert_int_equal(config.request_ms, 10000);
+    assert_int_equal(config.shutdown_ms, 10000);
     assert_int_equal(config.max_request_size, 1048576);
     assert_int_equal(config.threads, 64);
     assert_int_equal(config.max_staleness_ms, 50);
@@ -43,9 +48,18 @@ static const struct {
     {"listener \"tcp\" {}", "4: must be a block: listener \"fastcgi\" {"},
     {"listener \"fastcgi\" {}\nlistener \"fastcgi\" {}", "5: listener is given twice"},
     {"listener \"fastcgi\" { threads = 0 }",
-     "4: listener threads: must be an integer from 1 to 1000"},
+     "4: listener threads: must be an integer from 2 to 1000"},
     {"listener \"fastcgi\" { threads = \"8\" }",
-     "4: listener threads: must be an integer from 1 to 1000"},
+     "4: listener threads: must be an integer from 2 to 1000"},
+    {"listener \"fastcgi\" { threads = 15 }",
+     " storage max_connections: must be at most half of listener threads (7), so that a database "
+     "that hangs leaves threads for other answers"},
+    {"listener \"fastcgi\" { request_timeout = \"9ms\" }",
+     "4: listener request_timeout: must be a duration from \"10ms\" to \"10m\", such as \"2s\""},
+    {"listener \"fastcgi\" { request_timeout = \"2s\" }",
+     " storage connect_timeout: must be less than listener request_timeout"},
+    {"listener \"fastcgi\" { shutdown_timeout = 601 }",
+     "4: listener shutdown_timeout: must be a duration from \"10ms\" to \"10m\", such as \"2s\""},
     {"listener \"fastcgi\" { mode = \"0999\" }",
      "4: listener mode: must be an octal number in quotes, such as \"0660\""},
     {"listener \"fastcgi\" { address = \"tcp:1\" }",

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+#include "service.h"
+
+#include "config.h"
+#include "db.h"
+#include "exchange.h"
+#include "log.h"
+#include "schema.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One reading. */
+struct generation {
+    struct config config;
+    struct db *db;
+    unsigned users; /* requests, and the service while it is the current one */
+};
+
+struct service {
+    const char *path;
+    pthread_mutex_t mutex; /* guards everything below, and every generation's users */
+    struct generation *current;
+};
+
+static void generation_free(struct generation *generation)
+{
+    if (!generation)
+        return;
+    db_close(generation->db);
+    config_fini(&generation->config);
+    free(generation);
+}
+
+static struct db *open_database(const struct config *config, struct error *err)
+{
+    return db_open(
+        &(struct db_options){
+            .connection_url = config->connection_url,
+            .application_name = "runtime-catalogd " VERSION_TEXT,
+            .max_connections = config->max_connections,
+            .connect_ms = config->connect_ms,
+            .pool_ms = config->pool_ms,
+            .statement_ms = config->statement_ms,
+            /* The other half of the threads is for who needs no database. */
+            .max_waiting = config->threads / 2 - config->max_connections,
+        },
+        err);
+}
+
+static struct generation *generation_new(const char *path, struct error *err)
+{
+    struct generation *generation = calloc(1, sizeof *generation);
+
+    if (!generation) {
+        error_exhausted(err);
+        return NULL;
+    }
+    generation->users = 1;
+    if (!config_load(&generation->config, path, err)) {
+        free(generation);
+        return NULL;
+    }
+    generation->db = open_database(&generation->config, err);
+    if (!generation->db) {
+        generation_free(generation);
+        return NULL;
+    }
+    return generation;
+}
+
+static void set_up_log(const struct config *config)
+{
+    log_set_level(config->log_level);
+    log_set_format(config->log_format);
+}
+
+struct service *service_open(const char *path, struct error *err)
+{
+    struct generation *generation = generation_new(path, err);
+    struct service *service = generation ? calloc(1, sizeof *service) : NULL;
+
+    if (!service) {
+        if (generation)
+            error_exhausted(err);
+        generation_free(generation);
+        return NULL;
+    }
+    service->path = path;
+    service->current = generation;
+    pthread_mutex_init(&service->mutex, NULL);
+    set_up_log(&generation->config);
+    return service;
+}
+
+void service_close(struct service *service)
+{
+    if (!service)
+        return;
+    generation_free(service->current);
+    pthread_mutex_destroy(&service->mutex);
+    free(service);
+}
+
+const struct config *service_config(const struct service *service)
+{
+    return &service->current->config;
+}
+
+struct db *service_db(const struct service *service)
+{
+    return service->current->db;
+}
+
+static struct generation *enter(struct service *service)
+{
+    pthread_mutex_lock(&service->mutex);
+    struct generation *generation = service->current;
+    generation->users++;
+    pthread_mutex_unlock(&service->mutex);
+    return generation;
+}
+
+static void leave(struct service *service, struct generation *generation)
+{
+    pthread_mutex_lock(&service->mutex);
+    bool last = --generation->users == 0;
+    pthread_mutex_unlock(&service->mutex);
+    if (last)
+        generation_free(generation);
+}
+
+void service_serve(void *context, const struct input *input, const struct output *output,
+                   struct arena *arena)
+{
+    struct generation *generation = enter(context);
+    const struct config *config = &generation->config;
+
+    db_set_deadline(config->request_ms);
+    exchange_serve(
+        &(struct exchange){
+            .db = generation->db,
+            .max_request_size = config->max_request_size,
+        },
+        input, output, arena);
+    leave(context, generation);
+}
+
+/* Says which of the settings that only a start reads have changed. */
+static void warn_of_restart(const struct config *old, const struct config *new)
+{
+    const char *old_address = old->address ? old->address : "";
+    const char *new_address = new->address ? new->address : "";
+
+    if (strcmp(old_address, new_address) != 0 || old->mode != new->mode ||
+        old->threads != new->threads || old->shutdown_ms != new->shutdown_ms)
+        log_warn("listener address, mode, threads and shutdown_timeout change with a restart "
+                 "only");
+}
+
+/* A database that is away at this moment comes back, but a new one may just be misspelt. */
+static bool may_replace(const struct generation *old, const struct generation *new,
+                        struct error *err)
+{
+    if (schema_check(new->db, err))
+        return true;
+    return err->code == ERROR_STORAGE_AWAY &&
+           strcmp(old->config.connection_url, new->config.connection_url) == 0;
+}
+
+void service_reload(void *context)
+{
+    struct service *service = context;
+    struct generation *old = service->current; /* nobody else replaces it */
+    struct error err;
+    struct generation *new = generation_new(service->path, &err);
+
+    if (!new || !may_replace(old, new, &err)) {
+        log_error("configuration not reloaded, the old one stays: %s%s%s", err.text,
+                  *err.detail ? ": " : "", err.detail);
+        generation_free(new);
+        return;
+    }
+    warn_of_restart(&old->config, &new->config);
+    set_up_log(&new->config);
+    pthread_mutex_lock(&service->mutex);
+    service->current = new;
+    pthread_mutex_unlock(&service->mutex);
+    leave(service, old);
+    log_info("configuration reloaded");
+}

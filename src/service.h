@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What requests are served with: one reading of the configuration and what was opened from
+ * it. A reload replaces it while requests go on; the last one to leave the old closes it.
+ */
+#ifndef SERVICE_H
+#define SERVICE_H
+
+#include "error.h"
+
+struct arena;
+struct config;
+struct db;
+struct input;
+struct output;
+struct service;
+
+/* Reads the configuration at path, which is borrowed, sets up logging and makes the pool of
+ * connections without connecting. NULL with *err. Ours: service_close, once no thread uses
+ * it. */
+struct service *service_open(const char *path, struct error *err)
+    __attribute__((warn_unused_result));
+void service_close(struct service *service); /* NULL is fine */
+
+/* What was read first: for what a reload cannot change, and for -t. Borrowed until the first
+ * reload. */
+const struct config *service_config(const struct service *service);
+struct db *service_db(const struct service *service);
+
+/* Serves one request; for any number of threads at once. context is the struct service. */
+void service_serve(void *context, const struct input *input, const struct output *output,
+                   struct arena *arena);
+
+/* Reads the configuration again. What is not fit to serve is refused, with the reason in the
+ * log, and everything stays as it was: a file with a fault, a schema that does not fit, and a
+ * new connection_url at which nobody answers. */
+void service_reload(void *context);
+
+#endif
