@@ -6,6 +6,7 @@
 #include "request.h"
 
 #include "arena.h"
+#include "body.h"
 #include "secret.h"
 #include "text.h"
 #include "utf8.h"
@@ -256,27 +257,22 @@ static bool set_path(struct request *request, const char *queries[static 2],
     return true;
 }
 
-/* Adds a value to data: a second value of one name makes a list, as Vault does for a query,
- * or joins the first with a comma, as it does for a form. */
-static bool add_value(json_t *data, const char *name, const char *value, bool is_form)
+/* Adds a value to data: a second value of one name makes a list. */
+static bool add_value(json_t *data, const char *name, const char *value)
 {
     json_t *before = json_object_get(data, name);
 
     if (!before)
         return json_object_set_new(data, name, json_string(value)) == 0;
-    if (is_form)
-        return json_object_set_new(data, name,
-                                   json_sprintf("%s,%s", json_string_value(before), value)) == 0;
     if (json_is_array(before))
         return json_array_append_new(before, json_string(value)) == 0;
     return json_object_set_new(data, name, json_pack("[O, s]", before, value)) == 0;
 }
 
-static bool parse_pairs(json_t *data, const char *text, bool is_form, struct arena *arena,
+/* What is "query" or "form". */
+static bool parse_pairs(json_t *data, const char *what, const char *text, struct arena *arena,
                         struct error *err)
 {
-    const char *what = is_form ? "form" : "query";
-
     while (*text) {
         size_t length = strcspn(text, "&");
         size_t name_length = strcspn(text, "=&");
@@ -287,7 +283,7 @@ static bool parse_pairs(json_t *data, const char *text, bool is_form, struct are
                 name ? decode(what, text + value_at, length - value_at, true, arena, err) : NULL;
             if (!value)
                 return false;
-            if (!add_value(data, name, value, is_form))
+            if (!add_value(data, name, value))
                 return error_exhausted(err);
         }
         text += length + (text[length] == '&');
@@ -376,88 +372,62 @@ static bool body_length(const struct request *request, size_t max_size, size_t *
     return true;
 }
 
-/* Strings and nesting of a JSON text, before a recursive parser sees it. */
-static bool check_depth(const char *body, size_t length, struct error *err)
-{
-    size_t depth = 0;
-    bool in_string = false;
+static const char blanks[] = " \t\r\n"; /* of JSON */
 
-    for (size_t i = 0; i < length; i++) {
-        char c = body[i];
-        if (in_string && c == '\\')
-            i++;
-        else if (c == '"')
-            in_string = !in_string;
-        else if (!in_string && (c == '{' || c == '['))
-            depth++;
-        else if (!in_string && (c == '}' || c == ']') && depth > 0)
-            depth--;
-        if (depth > REQUEST_JSON_DEPTH_MAX)
-            return error_set(err, ERROR_BAD_REQUEST,
-                             "failed to parse JSON: nested deeper than %d",
-                             REQUEST_JSON_DEPTH_MAX);
-    }
-    return true;
-}
-
-/* jansson's own texts quote the input, which may be a secret. */
-static const char *json_fault(const json_error_t *fault)
-{
-    switch (json_error_code(fault)) {
-    case json_error_premature_end_of_input:
-        return "the text ends too early";
-    case json_error_end_of_input_expected:
-        return "something follows the value";
-    case json_error_duplicate_key:
-        return "a key is given twice in one object";
-    case json_error_numeric_overflow:
-        return "a number does not fit into 64 bits";
-    case json_error_invalid_utf8:
-        return "not valid UTF-8";
-    case json_error_null_character:
-    case json_error_null_byte_in_key:
-        return "U+0000 is not allowed";
-    default:
-        return "invalid syntax";
-    }
-}
-
-static bool parse_json(json_t **data, const char *body, size_t length, struct error *err)
-{
-    json_error_t fault;
-
-    if (!check_depth(body, length, err))
-        return false;
-    json_t *value =
-        json_loadb(body, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &fault);
-    if (!value && json_error_code(&fault) == json_error_out_of_memory)
-        return error_exhausted(err);
-    if (!value)
-        return error_set_at(err, ERROR_BAD_REQUEST, (unsigned)fault.line,
-                            (unsigned)fault.column,
-                            "failed to parse JSON: line %d, column %d: %s", fault.line,
-                            fault.column, json_fault(&fault));
-    if (json_is_null(value)) {
-        json_decref(value);
-        return true;
-    }
-    if (!json_is_object(value)) {
-        json_decref(value);
-        return error_set(err, ERROR_BAD_REQUEST, "failed to parse JSON: must be an object");
-    }
-    json_decref(*data);
-    *data = value;
-    return true;
-}
-
-/* A form is what says so and does not look like JSON: curl -d says so of everything. */
-static bool is_form(const struct request *request, const char *body)
+/* Whether a Content-Type says that the body is a form. Parameters do not matter. */
+static bool is_form(const char *type)
 {
     static const char form[] = "application/x-www-form-urlencoded";
-    const char *type = request->parameters.content_type;
-    char first = body[strspn(body, " \t\r\n")];
 
-    return type && strncasecmp(type, form, strlen(form)) == 0 && first != '{' && first != '[';
+    if (!type || strncasecmp(type, form, strlen(form)) != 0)
+        return false;
+    type += strlen(form);
+    type += strspn(type, " \t");
+    return *type == '\0' || *type == ';';
+}
+
+/* The texts of a list as one, with commas. NULL: out of memory. */
+static json_t *join(const json_t *list, struct arena *arena)
+{
+    size_t length = json_array_size(list), used = 0, i;
+    const json_t *text;
+
+    json_array_foreach(list, i, text)
+        length += json_string_length(text);
+    char *joined = arena_alloc(arena, length);
+    if (!joined)
+        return NULL;
+    json_array_foreach(list, i, text)
+    {
+        if (i > 0)
+            joined[used++] = ',';
+        memcpy(joined + used, json_string_value(text), json_string_length(text));
+        used += json_string_length(text);
+    }
+    return json_stringn(joined, used);
+}
+
+/* The fields of a form; of a repeated one Vault makes one text, with commas. */
+static bool parse_form(struct request *request, const char *body, size_t length,
+                       struct arena *arena, struct error *err)
+{
+    const char *name;
+    json_t *value;
+
+    if (memchr(body, '\0', length))
+        return error_set(err, ERROR_BAD_REQUEST, "form: U+0000 is not allowed");
+    if (strchr(body, ';'))
+        return error_set(err, ERROR_BAD_REQUEST, "form: a ';' must be written %%3B");
+    if (!parse_pairs(request->data, "form", body, arena, err))
+        return false;
+    json_object_foreach(request->data, name, value)
+    {
+        if (json_is_array(value) &&
+            json_object_iter_set_new(request->data, json_object_key_to_iter(name),
+                                     join(value, arena)) != 0)
+            return error_exhausted(err);
+    }
+    return true;
 }
 
 static bool check_patch_type(const struct request *request, struct error *err)
@@ -475,25 +445,43 @@ static bool check_patch_type(const struct request *request, struct error *err)
                      type);
 }
 
-static bool parse_body(struct request *request, const struct input *input, size_t max_size,
-                       struct arena *arena, struct error *err)
+/* A body that begins as JSON does must be JSON within the limits, whatever the method and the
+ * Content-Type: curl -d says of everything that it is a form. It is data if the method takes
+ * its data from there; the body of a read, a list or a delete is otherwise ignored. */
+static bool parse_body(struct request *request, enum source source, const struct input *input,
+                       size_t max_size, struct arena *arena, struct error *err)
 {
+    json_auto_t *value = NULL;
     size_t length;
 
-    if (!body_length(request, max_size, &length, err) || !check_patch_type(request, err))
+    if (!body_length(request, max_size, &length, err))
         return false;
     char *body = arena_alloc(arena, length + 1);
     if (!body)
         return error_exhausted(err);
     if (input->read(input->context, body, length) != length)
         return error_set(err, ERROR_BAD_REQUEST, "the body ended early");
-    if (strspn(body, " \t\r\n") == length)
+    size_t start = strspn(body, blanks);
+    bool is_json = body[start] == '{' || body[start] == '[';
+    if (is_json && !body_parse(&value, body, length, err))
+        return false;
+    if (source != SOURCE_BODY)
         return true;
-    if (!is_form(request, body))
-        return parse_json(&request->data, body, length, err);
-    if (memchr(body, '\0', length))
-        return error_set(err, ERROR_BAD_REQUEST, "form: U+0000 is not allowed");
-    return parse_pairs(request->data, body, true, arena, err);
+    if (!check_patch_type(request, err))
+        return false;
+    if (start == length)
+        return true;
+    if (!is_json && is_form(request->parameters.content_type))
+        return parse_form(request, body, length, arena, err);
+    if (!is_json && !body_parse(&value, body, length, err))
+        return false;
+    if (json_is_null(value))
+        return true;
+    if (!json_is_object(value))
+        return error_set(err, ERROR_BAD_REQUEST, "failed to parse JSON: must be an object");
+    json_decref(request->data);
+    request->data = json_incref(value);
+    return true;
 }
 
 bool request_parse(struct request *request, const struct input *input, size_t max_size,
@@ -514,11 +502,13 @@ bool request_parse(struct request *request, const struct input *input, size_t ma
     if (!parsed)
         return false;
     if (source == SOURCE_BODY)
-        return parse_body(request, input, max_size, arena, err) &&
+        return parse_body(request, source, input, max_size, arena, err) &&
                apply_slash(request, source, arena, err);
-    return parse_pairs(request->data, queries[0], false, arena, err) &&
-           parse_pairs(request->data, queries[1], false, arena, err) &&
-           apply_list_parameter(request, err) && apply_slash(request, source, arena, err);
+    return parse_pairs(request->data, "query", queries[0], arena, err) &&
+           parse_pairs(request->data, "query", queries[1], arena, err) &&
+           apply_list_parameter(request, err) &&
+           parse_body(request, source, input, max_size, arena, err) &&
+           apply_slash(request, source, arena, err);
 }
 
 void request_fini(struct request *request)

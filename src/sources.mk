@@ -8,6 +8,7 @@ libcatalog_a_SOURCES = \
 	%D%/arena.c %D%/arena.h \
 	%D%/authenticate.c %D%/authenticate.h \
 	%D%/authorise.c %D%/authorise.h \
+	%D%/body.c %D%/body.h \
 	%D%/config.c %D%/config.h \
 	%D%/db.c %D%/db.h \
 	%D%/duration.c %D%/duration.h \

@@ -5,6 +5,7 @@ if HAVE_CMOCKA
 check_PROGRAMS += $(UNIT_TESTS)
 endif
 UNIT_TESTS = \
+	tests/unit/body_test \
 	tests/unit/config_test \
 	tests/unit/policy_test \
 	tests/unit/request_test \
@@ -17,9 +18,14 @@ UNIT_CPPFLAGS = $(AM_CPPFLAGS) -DTOP_SRCDIR='"$(abs_top_srcdir)"'
 UNIT_CFLAGS = $(libcatalog_a_CFLAGS) $(CMOCKA_CFLAGS)
 UNIT_LDADD = $(CATALOG_LIBS) $(CMOCKA_LIBS)
 
+tests_unit_body_test_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_body_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_body_test_LDADD = $(UNIT_LDADD)
+
 tests_unit_config_test_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_config_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_config_test_LDADD = $(UNIT_LDADD)
+
 
 # Its tests fail one allocation after the other.
 tests_unit_policy_test_CPPFLAGS = $(UNIT_CPPFLAGS)
