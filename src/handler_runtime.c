@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "handler_runtime.h"
 
-#include "arena.h"
+#include "field.h"
 #include "handler.h"
 #include "request.h"
 #include "response.h"
@@ -10,8 +10,6 @@
 #include "store_token.h"
 #include "text.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const char default_oci_runtime[] = "runsc"; /* gVisor's, as the API's page says */
@@ -67,117 +65,17 @@ bool handler_runtime_list(struct call *call, struct error *err)
     return call->response->data || error_exhausted(err);
 }
 
-static bool refuse_type(const char *field, const char *wanted, struct error *err)
-{
-    return error_set(err, ERROR_BAD_REQUEST, "%s: must be %s", field, wanted);
-}
-
-/* A string; absent and null are the empty one. */
-static bool read_string(const json_t *data, const char *field, const char **out,
-                        struct error *err)
-{
-    const json_t *value = json_object_get(data, field);
-
-    *out = "";
-    if (!value || json_is_null(value))
-        return true;
-    if (!json_is_string(value))
-        return refuse_type(field, "a string", err);
-    if (json_string_length(value) > TEXT_MAX_BYTES)
-        return error_set(err, ERROR_BAD_REQUEST, "%s: %d bytes at most", field, TEXT_MAX_BYTES);
-    *out = json_string_value(value);
-    return true;
-}
-
-/* The text of an integer as Go's strconv.ParseInt(text, 0, 64) takes it: a sign, then 0x, 0o,
- * 0b, a leading zero for octal, or decimal; single underscores between digits, and after the
- * base's prefix, if there is a prefix. Empty is 0. */
-static bool parse_integer(const char *text, int64_t *out)
-{
-    char digits[80];
-    size_t used = 0;
-    int base = 10;
-    bool underscore = false;
-    const char *c = text + (*text == '+' || *text == '-');
-
-    *out = 0;
-    if (!*text)
-        return true;
-    if (*c == '0' && c[1]) {
-        bool letter = strchr("xXoObB", c[1]) != NULL;
-        base = !letter || strchr("oO", c[1]) ? 8 : strchr("xX", c[1]) ? 16 : 2;
-        c += letter ? 2 : 0;
-        underscore = letter && *c == '_';
-        c += underscore;
-    }
-    if (*text == '-')
-        digits[used++] = '-';
-    for (underscore = false; *c; c++) {
-        int value = text_hex_value(*c);
-        bool joins = *c == '_' && text[*text == '+' || *text == '-'] == '0' && !underscore;
-        if (!joins && (value < 0 || value >= base || used == sizeof digits - 1))
-            return false;
-        if (!joins)
-            digits[used++] = *c;
-        underscore = joins;
-    }
-    if (underscore || used == (*text == '-'))
-        return false;
-    digits[used] = '\0';
-    errno = 0;
-    *out = strtoll(digits, NULL, base);
-    return errno == 0;
-}
-
-/* An integer of 64 bits as Vault coerces it: a JSON integer, a boolean, the text of one;
- * absent and null are 0. */
-static bool read_integer(const json_t *data, const char *field, int64_t *out,
-                         struct error *err)
-{
-    const json_t *value = json_object_get(data, field);
-
-    *out = 0;
-    if (!value || json_is_null(value))
-        return true;
-    if (json_is_integer(value))
-        *out = json_integer_value(value);
-    else if (json_is_boolean(value))
-        *out = json_is_true(value);
-    else if (!json_is_string(value) || !parse_integer(json_string_value(value), out))
-        return refuse_type(field, "an integer of 64 bits", err);
-    return true;
-}
-
-/* A boolean as Vault coerces it: true, false, 1, 0, the text of one; absent, null and the
- * empty text are false. */
-static bool read_boolean(const json_t *data, const char *field, bool *out, struct error *err)
-{
-    const json_t *value = json_object_get(data, field);
-
-    *out = false;
-    if (!value || json_is_null(value))
-        return true;
-    if (json_is_boolean(value))
-        *out = json_is_true(value);
-    else if (json_is_integer(value) && (json_integer_value(value) & ~1) == 0)
-        *out = json_integer_value(value) == 1;
-    else if (!json_is_string(value) ||
-             (json_string_length(value) > 0 && !text_parse_bool(json_string_value(value), out)))
-        return refuse_type(field, "true or false", err);
-    return true;
-}
-
 static bool read_runtime(const struct call *call, struct runtime *runtime, struct error *err)
 {
     const json_t *data = call->request->data;
 
     *runtime = (struct runtime){.type = call->match->type, .name = call->match->name};
     if (!check_name(runtime->name, err) ||
-        !read_string(data, "oci_runtime", &runtime->oci_runtime, err) ||
-        !read_string(data, "cgroup_parent", &runtime->cgroup_parent, err) ||
-        !read_integer(data, "cpu_nanos", &runtime->cpu_nanos, err) ||
-        !read_integer(data, "memory_bytes", &runtime->memory_bytes, err) ||
-        !read_boolean(data, "rootless", &runtime->rootless, err))
+        !field_string(data, "oci_runtime", TEXT_MAX_BYTES, &runtime->oci_runtime, err) ||
+        !field_string(data, "cgroup_parent", TEXT_MAX_BYTES, &runtime->cgroup_parent, err) ||
+        !field_integer(data, "cpu_nanos", &runtime->cpu_nanos, err) ||
+        !field_integer(data, "memory_bytes", &runtime->memory_bytes, err) ||
+        !field_boolean(data, "rootless", &runtime->rootless, err))
         return false;
     if (!*runtime->oci_runtime)
         runtime->oci_runtime = default_oci_runtime;

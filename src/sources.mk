@@ -14,6 +14,7 @@ libcatalog_a_SOURCES = \
 	%D%/duration.c %D%/duration.h \
 	%D%/error.c %D%/error.h \
 	%D%/exchange.c %D%/exchange.h \
+	%D%/field.c %D%/field.h \
 	%D%/handler.h \
 	%D%/handler_runtime.c %D%/handler_runtime.h \
 	%D%/hcl.c %D%/hcl.h \

@@ -7,6 +7,7 @@ endif
 UNIT_TESTS = \
 	tests/unit/body_test \
 	tests/unit/config_test \
+	tests/unit/field_test \
 	tests/unit/policy_test \
 	tests/unit/request_test \
 	tests/unit/response_test
@@ -26,6 +27,9 @@ tests_unit_config_test_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_config_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_config_test_LDADD = $(UNIT_LDADD)
 
+tests_unit_field_test_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_field_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_field_test_LDADD = $(UNIT_LDADD)
 
 # Its tests fail one allocation after the other.
 tests_unit_policy_test_CPPFLAGS = $(UNIT_CPPFLAGS)

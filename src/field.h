@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * How Vault coerces a value: one member of a request's data, read as the type that the API's
+ * page gives the field. A JSON body, a form and a query come through here alike.
+ *
+ * Absent and null are the type's zero value. What is refused is told in plain words: the field
+ * and what would be right, never what was sent. Differences from Vault, all on purpose: a
+ * number is no string. (Vault keeps its digits; what looks like a limit in a text field is a
+ * slip.) And jansson knows no sign of zero, so the number -0 is false rather than refused.
+ *
+ * Not for: which values make sense (handler_*.c).
+ */
+#ifndef FIELD_H
+#define FIELD_H
+
+#include "error.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A string of max_bytes at most; true is "1" and false is "0". *out is borrowed from data. */
+bool field_string(const json_t *data, const char *field, size_t max_bytes, const char **out,
+                  struct error *err) __attribute__((warn_unused_result));
+
+/* An integer of 64 bits: a JSON integer, a boolean as 1 or 0, or a text that Go's
+ * strconv.ParseInt(text, 0, 64) takes; the empty text is 0. No fraction and no exponent, not
+ * even of a whole number. */
+bool field_integer(const json_t *data, const char *field, int64_t *out, struct error *err)
+    __attribute__((warn_unused_result));
+
+/* A boolean: true and false, the integers 1 and 0, or a text that Go's strconv.ParseBool
+ * takes; the empty text is false. */
+bool field_boolean(const json_t *data, const char *field, bool *out, struct error *err)
+    __attribute__((warn_unused_result));
+
+#endif
