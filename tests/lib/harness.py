@@ -217,9 +217,8 @@ class Stack:
             wrong.append(f"data is not {data!r}")
         if errors is not SANE and response.json != {"errors": errors}:
             wrong.append(f"the body is not {{'errors': {errors!r}}}")
-        if like is not None and not (len(response.errors or []) == 1
-                                     and re.search(like, response.errors[0])):
-            wrong.append(f"no error text like {like!r}")
+        if like is not None:
+            wrong += self.faults_of_text(response, like)
         return self.tap.ok(not wrong, name, *wrong, response)
 
     @staticmethod
@@ -234,6 +233,11 @@ class Stack:
             yield "a 204 with a body"
         if status != 204 and not (response.body.endswith(b"}\n") and response.body.count(b"\n") == 1):
             yield "the body is not one line of JSON"
+
+    @staticmethod
+    def faults_of_text(response, pattern):
+        if not (len(response.errors or []) == 1 and re.search(pattern, response.errors[0])):
+            yield f"no error text like {pattern!r}"
 
     def logs(self):
         return [self.worker_log, self.access_log, self.nginx_log, self.cluster.log]
