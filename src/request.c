@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * The order of the checks is Vault's (http/handler.go, http/logical.go): the path before the
- * token's size, the query before the body, the body before anybody asks who sent it.
+ * The order of the checks is Vault's (http/handler.go, http/logical.go), and request_parse()
+ * is its list: what a client learns first must not depend on who answers.
  */
 #include "request.h"
 
 #include "arena.h"
 #include "body.h"
+#include "duration.h"
 #include "secret.h"
 #include "text.h"
 #include "utf8.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,13 +32,35 @@ static const struct {
 #undef X
 };
 
-static bool refuse_repetition(const char *name, struct error *err)
+/* HTTP_X_VAULT_TOKEN → X-Vault-Token, as it is written. */
+static void header_name(char *out, size_t size, const char *parameter)
 {
+    bool first = true;
+
+    text_format(out, size, "%s", parameter + strlen("HTTP_"));
+    for (; *out; out++) {
+        *out = (char)(*out == '_' ? '-' : first ? *out : tolower((unsigned char)*out));
+        first = *out == '-';
+    }
+}
+
+/* Once, and without control bytes, which nginx lets through and no log nor echo may show. */
+static bool check_parameter(const char *name, bool repeated, const char *value,
+                            struct error *err)
+{
+    char header[64];
+    bool clean = true;
+
     if (!text_starts_with(name, "HTTP_"))
-        return error_set(err, ERROR_MISCONFIGURED, "the web server sends %s twice", name);
-    if (strcmp(name, "HTTP_X_VAULT_TOKEN") == 0)
-        return error_set(err, ERROR_BAD_REQUEST, "header X-Vault-Token: sent more than once");
-    return error_set(err, ERROR_BAD_REQUEST, "header %s: sent more than once", name + 5);
+        return !repeated ||
+               error_set(err, ERROR_MISCONFIGURED, "the web server sends %s twice", name);
+    header_name(header, sizeof header, name);
+    for (const char *c = value; *c; c++)
+        clean = clean && (unsigned char)*c >= 0x20 && *c != 0x7F;
+    if (repeated)
+        return error_set(err, ERROR_BAD_REQUEST, "header %s: sent more than once", header);
+    return clean || error_set(err, ERROR_BAD_REQUEST,
+                              "header %s: control characters are not allowed", header);
 }
 
 static bool collect_parameters(struct parameters *parameters, char *const *environment,
@@ -49,8 +73,8 @@ static bool collect_parameters(struct parameters *parameters, char *const *envir
             if (strncmp(*environment, table[i].name, length) != 0 || table[i].name[length])
                 continue;
             const char **value = (const char **)((char *)parameters + table[i].offset);
-            if (*value)
-                return refuse_repetition(table[i].name, err);
+            if (!check_parameter(table[i].name, *value, equals + 1, err))
+                return false;
             *value = equals + 1;
         }
     }
@@ -127,11 +151,13 @@ static bool set_namespaces(struct request *request, struct arena *arena, struct 
 static bool set_token(struct request *request, struct error *err)
 {
     static const char bearer[] = "Bearer ";
-    const char *token = request->parameters.token;
+    const char *header = "X-Vault-Token", *token = request->parameters.token;
     const char *authorization = request->parameters.authorization;
 
-    if ((!token || !*token) && authorization && text_starts_with(authorization, bearer))
+    if ((!token || !*token) && authorization && text_starts_with(authorization, bearer)) {
+        header = "Authorization";
         token = authorization + strlen(bearer) + strspn(authorization + strlen(bearer), " ");
+    }
     if (!token || !*token)
         return true;
     if (strlen(token) > REQUEST_TOKEN_MAX)
@@ -139,20 +165,44 @@ static bool set_token(struct request *request, struct error *err)
                          "authentication token exceeds maximum allowed header size of %d bytes",
                          REQUEST_TOKEN_MAX);
     if (strchr(token, ','))
-        return error_set(err, ERROR_BAD_REQUEST, "header X-Vault-Token: sent more than once");
+        return error_set(err, ERROR_BAD_REQUEST, "header %s: sent more than once", header);
     request->token = token;
     return true;
 }
 
-/* Response wrapping is not offered, and what is not offered must not look done. */
+/* Response wrapping is not offered, and what is not offered must not look done. 0 is none. */
 static bool check_wrapping(const struct request *request, struct error *err)
 {
     const char *ttl = request->parameters.wrap_ttl;
+    int64_t ns;
 
-    if (!ttl || ttl[strspn(ttl, "0")] == '\0' || strcmp(ttl, "0s") == 0)
+    if (!ttl || !*ttl)
         return true;
+    bool negative = *ttl == '-';
+    ttl += negative || *ttl == '+';
+    if (!*ttl || !duration_parse(ttl, &ns))
+        return error_set(err, ERROR_BAD_REQUEST,
+                         "error parsing X-Vault-Wrap-TTL header: must be a number of seconds or "
+                         "a duration such as 1h30m");
+    if (ns == 0)
+        return true;
+    if (negative)
+        return error_set(err, ERROR_BAD_REQUEST,
+                         "error parsing X-Vault-Wrap-TTL header: requested wrap ttl cannot be "
+                         "negative");
     return error_set(err, ERROR_BAD_REQUEST,
                      "header X-Vault-Wrap-TTL: response wrapping is not offered");
+}
+
+/* Overrides what Sentinel says, of which there is none here: only its spelling counts. */
+static bool check_override(const struct request *request, struct error *err)
+{
+    const char *text = request->parameters.policy_override;
+    bool ignored;
+
+    return !text || !*text || text_parse_bool(text, &ignored) ||
+           error_set(err, ERROR_BAD_REQUEST,
+                     "failed to parse X-Vault-Policy-Override header: must be true or false");
 }
 
 static void set_address(struct request *request)
@@ -202,50 +252,59 @@ static char *decode(const char *what, const char *text, size_t length, bool is_q
     return out;
 }
 
-/* Whether nginx, a log and a policy would all read the path alike: no empty segment, no "."
- * and "..", no control byte. One slash at the end is fine. */
-static bool check_canonical(const char *path, struct error *err)
+/* REQUEST_URI without its query, decoded once. NULL: malformed, with a control character
+ * (those of ASCII, and U+0080 to U+009F), or out of memory, with *err. */
+static char *decode_path(const struct request *request, struct arena *arena, struct error *err)
 {
-    for (const char *c = path; *c; c++) {
-        if ((unsigned char)*c < 0x20 || *c == 0x7F)
-            return error_set(err, ERROR_BAD_REQUEST, "path: control characters are not allowed");
+    const char *uri = request->parameters.uri ? request->parameters.uri : "";
+    size_t length = strcspn(uri, "?");
+
+    if (length > REQUEST_PATH_MAX) {
+        error_set(err, ERROR_BAD_REQUEST, "path: %d bytes at most", REQUEST_PATH_MAX);
+        return NULL;
     }
+    char *path = decode("path", uri, length, false, arena, err);
+    for (const unsigned char *c = (unsigned char *)path; c && *c; c++) {
+        if (*c < 0x20 || *c == 0x7F || (*c == 0xC2 && c[1] <= 0x9F)) {
+            error_set(err, ERROR_BAD_REQUEST, "path: control characters are not allowed");
+            return NULL;
+        }
+    }
+    return path;
+}
+
+/* Whether nginx, a log and a policy would all read the path alike: no empty segment, no "."
+ * and "..". One slash at the end is fine. */
+static bool is_canonical(const char *path)
+{
     for (const char *segment = path; segment;) {
         size_t length = strcspn(segment, "/");
         bool dots = (length == 1 || length == 2) && strncmp(segment, "..", length) == 0;
         bool last = segment[length] == '\0';
         if (dots || (length == 0 && !last))
-            return error_set(err, ERROR_BAD_REQUEST,
-                             "path: must be canonical, without //, /./ and /../");
+            return false;
         segment = last ? NULL : segment + length + 1;
     }
     return true;
 }
 
-/* Splits REQUEST_URI into request->path and the undecoded queries (the usual one, and the one
- * behind an encoded question mark). */
-static bool set_path(struct request *request, const char *queries[static 2],
-                     struct arena *arena, struct error *err)
+/* Sets request->path, and the undecoded queries: the usual one, and the one behind an encoded
+ * question mark. nginx chose the location by DOCUMENT_URI: what it let through must be what is
+ * answered. */
+static bool set_path(struct request *request, char *path, const char *queries[static 2],
+                     struct error *err)
 {
-    const char *uri = request->parameters.uri ? request->parameters.uri : "";
     const char *document_uri = request->parameters.document_uri;
-    size_t length = strcspn(uri, "?");
+    const char *query = strchr(request->parameters.uri ? request->parameters.uri : "", '?');
+    bool is_v1 = text_starts_with(path, "/v1/");
+    bool canonical = *path != '/' || is_canonical(path + 1);
 
-    if (length > REQUEST_PATH_MAX)
-        return error_set(err, ERROR_BAD_REQUEST, "path: %d bytes at most", REQUEST_PATH_MAX);
-    char *path = decode("path", uri, length, false, arena, err);
-    if (!path)
-        return false;
-    if (*path == '/' && !check_canonical(path + 1, err))
-        return false;
-    if (!text_starts_with(path, "/v1/"))
-        return error_set(err, ERROR_NOT_FOUND, "%s", "");
-    /* nginx chose the location by this one: what it let through must be what is answered. */
-    if (!document_uri || strcmp(path, document_uri) != 0)
+    if (!canonical || (is_v1 && (!document_uri || strcmp(path, document_uri) != 0)))
         return error_set(err, ERROR_BAD_REQUEST,
                          "path: must be canonical, without //, /./ and /../");
-
-    queries[0] = uri[length] == '?' ? uri + length + 1 : "";
+    if (!is_v1)
+        return error_set(err, ERROR_NOT_FOUND, "%s", "");
+    queries[0] = query ? query + 1 : "";
     queries[1] = "";
     path += strlen("/v1/");
     if (text_starts_with(path, filtered_collection)) {
@@ -291,43 +350,77 @@ static bool parse_pairs(json_t *data, const char *what, const char *text, struct
     return true;
 }
 
-enum source { SOURCE_QUERY, SOURCE_BODY };
+enum source { SOURCE_NONE, SOURCE_QUERY, SOURCE_BODY };
 
-static const struct {
-    const char *method;
+static const struct method {
+    const char *name;
     enum operation operation;
     enum source source; /* of the request's data */
 } methods[] = {
-    {"GET", OPERATION_READ, SOURCE_QUERY},     {"LIST", OPERATION_LIST, SOURCE_QUERY},
-    {"POST", OPERATION_UPDATE, SOURCE_BODY},   {"PUT", OPERATION_UPDATE, SOURCE_BODY},
-    {"PATCH", OPERATION_PATCH, SOURCE_BODY},   {"DELETE", OPERATION_DELETE, SOURCE_QUERY},
-    {"HEAD", OPERATION_NONE, SOURCE_QUERY},    {"OPTIONS", OPERATION_NONE, SOURCE_QUERY},
+    {"GET", OPERATION_READ, SOURCE_QUERY},
+    {"LIST", OPERATION_LIST, SOURCE_QUERY},
+    {"POST", OPERATION_UPDATE, SOURCE_BODY},
+    {"PUT", OPERATION_UPDATE, SOURCE_BODY},
+    {"PATCH", OPERATION_PATCH, SOURCE_BODY},
+    {"DELETE", OPERATION_DELETE, SOURCE_QUERY},
+    {"RECOVER", OPERATION_RECOVER, SOURCE_BODY},
+    {"HELP", OPERATION_HELP, SOURCE_NONE},
+    {"HEAD", OPERATION_NONE, SOURCE_QUERY},
+    {"OPTIONS", OPERATION_NONE, SOURCE_NONE},
+    {NULL, OPERATION_NONE, SOURCE_NONE}, /* any other */
 };
 
-static bool set_operation(struct request *request, enum source *source, struct error *err)
+static const struct method *find_method(const struct request *request)
 {
-    const char *method = request->parameters.method ? request->parameters.method : "";
+    const char *name = request->parameters.method ? request->parameters.method : "";
+    const struct method *method = methods;
 
-    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-        if (strcmp(method, methods[i].method) == 0) {
-            request->operation = methods[i].operation;
-            *source = methods[i].source;
-            return true;
-        }
-    }
-    return error_set(err, ERROR_UNSUPPORTED_OPERATION, "%s", "");
+    while (method->name && strcmp(name, method->name) != 0)
+        method++;
+    return method;
 }
 
-/* GET with ?list=true is a list. The first of several counts, as in Go's url.Values.Get. */
+static bool check_method(const struct request *request, const struct method *method,
+                         struct error *err)
+{
+    const char *snapshot = request->parameters.recover_snapshot_id;
+
+    if (!method->name)
+        return error_set(err, ERROR_UNSUPPORTED_OPERATION, "%s", "");
+    if (method->operation == OPERATION_RECOVER && (!snapshot || !*snapshot))
+        return error_set(err, ERROR_BAD_REQUEST, "missing required snapshot ID");
+    return true;
+}
+
+/* The first value of a query parameter, as Go's url.Values.Get has it; NULL: not given. */
+static const char *query_value(const struct request *request, const char *name)
+{
+    json_t *value = json_object_get(request->data, name);
+
+    return json_string_value(json_is_array(value) ? json_array_get(value, 0) : value);
+}
+
+/* Whether it is help that is asked for: by the method HELP, or ?help= with any other. The
+ * parameter is never data. */
+static bool take_help(struct request *request, const struct method *method)
+{
+    const char *help = query_value(request, "help");
+
+    if (method->operation == OPERATION_HELP || (help && *help))
+        request->operation = OPERATION_HELP;
+    json_object_del(request->data, "help");
+    return request->operation == OPERATION_HELP;
+}
+
+/* GET with ?list=true is a list. */
 static bool apply_list_parameter(struct request *request, struct error *err)
 {
-    json_t *list = json_object_get(request->data, "list");
+    const char *list = query_value(request, "list");
     bool wanted = false;
 
     if (request->operation != OPERATION_READ || !list)
         return true;
-    const char *text = json_string_value(json_is_array(list) ? json_array_get(list, 0) : list);
-    if (*text && !text_parse_bool(text, &wanted))
+    if (*list && !text_parse_bool(list, &wanted))
         return error_set(err, ERROR_BAD_REQUEST, "query parameter list: must be true or false");
     if (wanted) {
         request->operation = OPERATION_LIST;
@@ -337,17 +430,17 @@ static bool apply_list_parameter(struct request *request, struct error *err)
 }
 
 /* A list's path ends in a slash, which is how policies tell it from a read. */
-static bool apply_slash(struct request *request, enum source source, struct arena *arena,
-                        struct error *err)
+static bool apply_slash(struct request *request, struct arena *arena, struct error *err)
 {
+    enum operation operation = request->operation;
     size_t length = strlen(request->path);
     bool has_slash = length > 0 && request->path[length - 1] == '/';
 
-    if (request->operation == OPERATION_LIST && !has_slash) {
+    if (operation == OPERATION_LIST && !has_slash) {
         request->path = arena_format(arena, "%s/", request->path);
         return request->path || error_exhausted(err);
     }
-    if (source == SOURCE_BODY && has_slash)
+    if (has_slash && (operation == OPERATION_UPDATE || operation == OPERATION_PATCH))
         return error_set(err, ERROR_BAD_REQUEST, "cannot write to a path ending in '/'");
     return true;
 }
@@ -430,15 +523,38 @@ static bool parse_form(struct request *request, const char *body, size_t length,
     return true;
 }
 
+/* Whether text is a media type's two words, or one, as Go's mime package takes them. */
+static bool is_media_type(const char *text)
+{
+    size_t slashes = 0;
+
+    for (const char *c = text; *c; c++) {
+        slashes += *c == '/';
+        if (*c <= 0x20 || *c >= 0x7F || strchr("()<>@,;:\\\"[]?=", *c))
+            return false;
+    }
+    return slashes == 0 || (slashes == 1 && *text != '/' && text[strlen(text) - 1] != '/');
+}
+
 static bool check_patch_type(const struct request *request, struct error *err)
 {
-    const char *type = request->parameters.content_type;
+    const char *sent = request->parameters.content_type ? request->parameters.content_type : "";
+    size_t length = strcspn(sent, ";");
+    char type[256];
 
     if (request->operation != OPERATION_PATCH)
         return true;
-    if (!type || !*type)
+    while (length > 0 && strchr(" \t", sent[length - 1]))
+        length--;
+    if (length == 0)
         return error_set(err, ERROR_BAD_REQUEST, "mime: no media type");
-    if (text_starts_with(type, "application/merge-patch+json"))
+    bool whole = text_format(type, sizeof type, "%.*s", (int)length, sent);
+    if (!whole || !is_media_type(type))
+        return error_set(err, ERROR_BAD_REQUEST, "mime: not a media type");
+    for (char *c = type; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    if (strcmp(type, "application/merge-patch+json") == 0 ||
+        strcmp(type, "application/scim+json") == 0)
         return true;
     return error_set(err, ERROR_UNSUPPORTED_MEDIA,
                      "PATCH requires Content-Type of application/merge-patch+json, provided %s",
@@ -488,27 +604,32 @@ bool request_parse(struct request *request, const struct input *input, size_t ma
                    struct arena *arena, struct error *err)
 {
     const char *queries[2] = {"", ""};
-    enum source source = SOURCE_QUERY;
+    char *path;
 
     *request = (struct request){.data = json_object()};
     bool collected = collect_parameters(&request->parameters, input->environment, err);
     if (!set_id(request) || !request->data)
         return error_exhausted(err);
     set_address(request);
+    const struct method *method = find_method(request);
+    request->operation = method->operation;
+
     bool parsed = collected && set_namespaces(request, arena, err) &&
-                  set_operation(request, &source, err) &&
-                  set_path(request, queries, arena, err) && set_token(request, err) &&
-                  check_wrapping(request, err);
+                  (path = decode_path(request, arena, err)) && set_token(request, err) &&
+                  set_path(request, path, queries, err) &&
+                  parse_pairs(request->data, "query", queries[0], arena, err) &&
+                  parse_pairs(request->data, "query", queries[1], arena, err) &&
+                  apply_list_parameter(request, err);
     if (!parsed)
         return false;
-    if (source == SOURCE_BODY)
-        return parse_body(request, source, input, max_size, arena, err) &&
-               apply_slash(request, source, arena, err);
-    return parse_pairs(request->data, "query", queries[0], arena, err) &&
-           parse_pairs(request->data, "query", queries[1], arena, err) &&
-           apply_list_parameter(request, err) &&
-           parse_body(request, source, input, max_size, arena, err) &&
-           apply_slash(request, source, arena, err);
+    bool help = take_help(request, method);
+    enum source source = help ? SOURCE_NONE : method->source;
+    if (source != SOURCE_QUERY)
+        json_object_clear(request->data);
+    if (!parse_body(request, source, input, max_size, arena, err))
+        return false;
+    return help || (check_method(request, method, err) && check_wrapping(request, err) &&
+                    check_override(request, err) && apply_slash(request, arena, err));
 }
 
 void request_fini(struct request *request)

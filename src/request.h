@@ -32,7 +32,9 @@ struct arena;
     X(HTTP_X_VAULT_TOKEN, token)                                                             \
     X(HTTP_AUTHORIZATION, authorization)                                                     \
     X(HTTP_X_VAULT_NAMESPACE, namespace)                                                     \
-    X(HTTP_X_VAULT_WRAP_TTL, wrap_ttl)
+    X(HTTP_X_VAULT_WRAP_TTL, wrap_ttl)                                                       \
+    X(HTTP_X_VAULT_POLICY_OVERRIDE, policy_override)                                         \
+    X(HTTP_X_VAULT_RECOVER_SNAPSHOT_ID, recover_snapshot_id)
 
 struct parameters { /* as sent; NULL: not sent */
 #define X(name, member) const char *member;
@@ -58,10 +60,11 @@ enum {
 struct request {
     struct parameters parameters;
     char id[REQUEST_ID_SIZE]; /* nginx's $request_id in the shape of a UUID, or a new one */
-    enum operation operation; /* OPERATION_NONE for HEAD and OPTIONS */
+    enum operation operation; /* OPERATION_NONE for HEAD and OPTIONS; OPERATION_HELP whatever
+                                 the method, if ?help= is not empty */
     const char *path;         /* what follows /v1/, decoded once; a list's ends in a slash */
     json_t *data;             /* an object, never NULL: the query of a read, list or delete, the
-                                 body of a write. Ours */
+                                 body of a write, nothing for help. Ours */
     const char *token;        /* NULL: none was sent */
     const char *site;         /* path of the namespace that the site is fixed to; "": none */
     const char *named;        /* path, below site, that X-Vault-Namespace names; "": none */

@@ -77,6 +77,8 @@ static size_t read_body(void *context, char *buffer, size_t size)
     FCGX_Stream *stream = serving->fcgi->in;
     size_t done = 0;
 
+    if (size == 0)
+        return 0;
     bound_wait(serving->fcgi, SO_RCVTIMEO, serving->pool->options->request_ms);
     while (done < size) {
         size_t piece = size - done < INT_MAX ? size - done : INT_MAX;
