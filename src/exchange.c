@@ -20,8 +20,13 @@ static bool handle(struct call *call, struct error *err)
 
     if (!operation)
         return false;
-    call->response->mount_type = call->match->route->mount_type;
-    return operation->handler(call, err);
+    struct response *response = call->response;
+    response->mount_type = call->match->route->mount_type;
+    if (!operation->handler(call, err))
+        return false;
+    bool says_nothing = !response->data && !response->warnings;
+    return says_nothing || response->is_bare ||
+           route_warn(call->match, call->request->data, &response->warnings, call->arena, err);
 }
 
 /* One place, after the response: the line, with the storage's own words where there are any. */

@@ -87,6 +87,11 @@ static json_t *envelope(const struct response *response, const struct request *r
                      "mount_type", response->mount_type);
 }
 
+static json_t *success(const struct response *response, const struct request *request)
+{
+    return response->is_bare ? json_incref(response->data) : envelope(response, request);
+}
+
 /* No text: {"errors":[]}. */
 static json_t *errors(const struct error *err)
 {
@@ -107,7 +112,8 @@ static bool send(const struct output *output, const char *text)
     return output->write(output->context, text, strlen(text));
 }
 
-/* X-Vault-Namespace comes back as it was sent; check_header saw that it is one clean line. */
+/* X-Vault-Namespace comes back as it was sent, whatever the status; where request->named is
+ * set, request.c saw that it is letters, digits and a few signs. */
 static void send_headers(const struct output *output, unsigned status,
                          const struct request *request, size_t length)
 {
@@ -140,7 +146,7 @@ unsigned response_send(const struct response *response, const struct request *re
     bool failed = err->code != ERROR_NONE;
     bool empty = !failed && !response->data && !response->warnings;
     unsigned status = failed ? error_status(err->code) : empty ? 204 : 200;
-    json_t *value = failed ? errors(err) : empty ? NULL : envelope(response, request);
+    json_t *value = failed ? errors(err) : empty ? NULL : success(response, request);
     const char *text = body(value, arena);
 
     json_decref(value);

@@ -19,6 +19,7 @@ struct response {
     json_t *data;     /* NULL and no warnings: 204. Ours */
     json_t *warnings; /* NULL, or an array of strings. Ours */
     const char *mount_type;
+    bool is_bare; /* data is the whole body: no envelope around it, no warnings */
 };
 
 void response_fini(struct response *response);

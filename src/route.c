@@ -2,17 +2,38 @@
 #include "route.h"
 
 #include "arena.h"
+#include "handler_help.h"
 #include "handler_runtime.h"
 #include "store_runtime.h"
 #include "text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define CATALOG "sys/plugins/runtimes/catalog"
 
+static const struct route_field runtime_fields[] = {
+    {"type", "string", "The kind of runtime, from the path: container."},
+    {"name", "string", "What plugins call the runtime, from the path."},
+    {"oci_runtime", "string", "The OCI runtime that runs the container. Default: runsc."},
+    {"cgroup_parent", "string", "The cgroup below which containers are put."},
+    {"cpu_nanos", "int64", "The CPU limit of a container, in nanos. 0: none."},
+    {"memory_bytes", "int64", "The memory limit of a container, in bytes. 0: none."},
+    {"rootless", "bool", "Whether the container engine runs without root."},
+    {NULL, NULL, NULL},
+};
+
+static const struct route_field list_fields[] = {
+    {"type", "string", "Only runtimes of this kind. Not given: of every kind."},
+    {NULL, NULL, NULL},
+};
+
 static const struct route routes[] = {
     {
         .path = CATALOG "/{type}/{name}",
+        .help = "One plugin runtime. POST or PUT registers it, over the one of that name if there "
+                "is one;\nGET reads it; DELETE removes it, unless a plugin uses it.",
+        .fields = runtime_fields,
         .mount_type = "system",
         .operations =
             {
@@ -23,6 +44,8 @@ static const struct route routes[] = {
     },
     {
         .path = CATALOG,
+        .help = "The plugin runtimes that are registered. GET and LIST list them.",
+        .fields = list_fields,
         .optional_slash = true,
         .mount_type = "system",
         .operations =
@@ -32,6 +55,8 @@ static const struct route routes[] = {
             },
     },
 };
+
+static const struct route_operation help_operation = {handler_help, NULL};
 
 /* Paths that need sudo, relative to the namespace: exact, or a prefix that ends in '*'. As
  * the root paths of vault/logical_system_paths.go, and the catalog itself, which the API's
@@ -109,7 +134,8 @@ static bool fits(const struct route *route, const char *path, struct match *matc
 bool route_find(struct match *match, const char *path, enum operation operation,
                 struct arena *arena, struct error *err)
 {
-    *match = (struct match){.operation = operation, .sudo = needs_sudo(path)};
+    *match = (struct match){.operation = operation,
+                            .sudo = operation != OPERATION_HELP && needs_sudo(path)};
     err->code = ERROR_NONE;
     for (size_t i = 0; i < sizeof routes / sizeof *routes && !match->route; i++) {
         if (fits(&routes[i], path, match, arena, err))
@@ -126,6 +152,10 @@ const struct route_operation *route_check(const struct match *match, const char 
     static const char item[] = CATALOG "/";
     const struct route *route = match->route;
 
+    if (!route && !text_starts_with(path, "sys/")) {
+        error_set(err, ERROR_NOT_FOUND, "no handler for route \"%s\". route entry not found.", path);
+        return NULL;
+    }
     if (!route) {
         bool bad_type = text_starts_with(path, item) &&
                         !is_type(path + strlen(item), strcspn(path + strlen(item), "/"));
@@ -133,9 +163,84 @@ const struct route_operation *route_check(const struct match *match, const char 
                   bad_type ? ": the plugin runtime type must be \"container\"" : "");
         return NULL;
     }
+    if (match->operation == OPERATION_HELP)
+        return &help_operation;
     if (!route->operations[match->operation].handler) {
         error_set(err, ERROR_UNSUPPORTED_OPERATION, "unsupported operation");
         return NULL;
     }
     return &route->operations[match->operation];
+}
+
+static bool knows(const struct route *route, const char *name)
+{
+    const struct route_field *field = route->fields;
+
+    while (field->name && strcmp(field->name, name) != 0)
+        field++;
+    return field->name != NULL;
+}
+
+/* Whether a parameter's value comes from the path. */
+static bool captures(const struct match *match, const char *name)
+{
+    return (match->type && strcmp(name, "type") == 0) ||
+           (match->name && strcmp(name, "name") == 0);
+}
+
+static int by_bytes(const void *left, const void *right)
+{
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+/* "text: [a b]", as Go prints a list of strings; nothing if there are no names. */
+static bool warn(json_t **warnings, const char *text, const char **names, size_t count,
+                 struct arena *arena)
+{
+    size_t size = strlen(text) + sizeof ": []", used = 0;
+
+    if (count == 0)
+        return true;
+    qsort(names, count, sizeof *names, by_bytes);
+    for (size_t i = 0; i < count; i++)
+        size += strlen(names[i]) + 1;
+    char *line = arena_alloc(arena, size);
+    if (!line)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        text_format(line + used, size - used, "%s%s%s", i == 0 ? text : " ", i == 0 ? ": [" : "",
+                    names[i]);
+        used += strlen(line + used);
+    }
+    text_format(line + used, size - used, "]");
+    if (!*warnings)
+        *warnings = json_array();
+    return json_array_append_new(*warnings, json_string(line)) == 0;
+}
+
+bool route_warn(const struct match *match, const json_t *data, json_t **warnings,
+                struct arena *arena, struct error *err)
+{
+    size_t size = json_object_size(data), unknown_count = 0, replaced_count = 0;
+    const char **unknown = arena_alloc(arena, size * sizeof *unknown);
+    const char **replaced = arena_alloc(arena, size * sizeof *replaced);
+    const char *name;
+    json_t *value;
+
+    if (!unknown || !replaced)
+        return error_exhausted(err);
+    json_object_foreach((json_t *)data, name, value)
+    {
+        if (!knows(match->route, name))
+            unknown[unknown_count++] = name;
+        if (captures(match, name) && !json_is_null(value))
+            replaced[replaced_count++] = name;
+    }
+    return (warn(warnings, "Endpoint ignored these unrecognized parameters", unknown,
+                 unknown_count, arena) &&
+            warn(warnings,
+                 "Endpoint replaced the value of these parameters with the values captured from "
+                 "the endpoint's path",
+                 replaced, replaced_count, arena)) ||
+           error_exhausted(err);
 }

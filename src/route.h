@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The table of paths: which operations each has, what they load, who handles them; and the
- * table of paths that need sudo. Data and the search in it; pure.
+ * The table of paths: which operations each has, what they load, who handles them, which
+ * parameters they know; and the table of paths that need sudo. Data and the search in it; pure.
  */
 #ifndef ROUTE_H
 #define ROUTE_H
@@ -31,8 +31,16 @@ struct route_operation {
     load_function *load;       /* NULL: the caller alone is loaded */
 };
 
+struct route_field {
+    const char *name; /* of a parameter, in the path, query or body */
+    const char *type;
+    const char *help;
+};
+
 struct route {
     const char *path;       /* segments; {type} and {name} stand for one each */
+    const char *help;
+    const struct route_field *fields; /* what any of its operations knows; the last has no name */
     bool optional_slash;    /* whether the path may end in a slash */
     const char *mount_type; /* the envelope's */
     struct route_operation operations[OPERATION_MAX];
@@ -44,7 +52,7 @@ struct match {
     const struct route *route; /* NULL: no row has the path */
     const char *type;          /* what {type} stands for, or NULL; in the arena */
     const char *name;          /* what {name} stands for, or NULL; in the arena */
-    bool sudo;                 /* the path needs sudo besides the operation's capability */
+    bool sudo;                 /* the request needs sudo besides the operation's capability */
     enum operation operation;
 };
 
@@ -52,9 +60,15 @@ struct match {
 bool route_find(struct match *match, const char *path, enum operation operation,
                 struct arena *arena, struct error *err) __attribute__((warn_unused_result));
 
-/* The operation that was found. NULL with *err: the path leads nowhere (404) or has no such
- * operation (405). */
+/* The operation that was found; every route has OPERATION_HELP. NULL with *err: the path leads
+ * nowhere (404) or has no such operation (405). */
 const struct route_operation *route_check(const struct match *match, const char *path,
                                           struct error *err);
+
+/* Vault's warnings about a request's data, for a response that has something to say: parameters
+ * that the route does not know, and those that its path has already. They are added to
+ * *warnings, an array or NULL. False: out of memory, with *err. */
+bool route_warn(const struct match *match, const json_t *data, json_t **warnings,
+                struct arena *arena, struct error *err) __attribute__((warn_unused_result));
 
 #endif

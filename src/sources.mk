@@ -16,6 +16,7 @@ libcatalog_a_SOURCES = \
 	%D%/exchange.c %D%/exchange.h \
 	%D%/field.c %D%/field.h \
 	%D%/handler.h \
+	%D%/handler_help.c %D%/handler_help.h \
 	%D%/handler_runtime.c %D%/handler_runtime.h \
 	%D%/hcl.c %D%/hcl.h \
 	%D%/log.c %D%/log.h \

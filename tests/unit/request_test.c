@@ -88,7 +88,7 @@ static const struct {
     {{"GET", ITEM "?help=&a=1", 0, 0, 0, 0}, OPERATION_READ, ITEM, "{\"a\": \"1\"}"},
     {{"GET", ITEM "?help=1&a=1", 0, 0, 0, 0}, OPERATION_HELP, ITEM, "{}"},
     {{"LIST", LIST "?help=1", 0, 0, 0, 0}, OPERATION_HELP, LIST, "{}"},
-    {{"POST", ITEM "/?help=0", 0, "{", 0, 0}, OPERATION_HELP, ITEM "/", "{}"},
+    {{"POST", ITEM "/?help=0", 0, "text", 0, 0}, OPERATION_HELP, ITEM "/", "{}"},
     {{"BREW", ITEM "?help=1", 0, 0, 0, 0}, OPERATION_HELP, ITEM, "{}"},
     {{"HELP", ITEM, 0, 0, "HTTP_X_VAULT_WRAP_TTL=60", 0}, OPERATION_HELP, ITEM, "{}"},
     {{"RECOVER", ITEM, 0, "{}", "HTTP_X_VAULT_RECOVER_SNAPSHOT_ID=x", 0}, OPERATION_RECOVER, ITEM,

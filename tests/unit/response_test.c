@@ -58,6 +58,16 @@ static void data_comes_in_the_envelope(void **state)
     response_fini(&response);
 }
 
+static void help_comes_without_an_envelope(void **state)
+{
+    struct response response = {.data = json_pack("{s:s}", "help", "x"), .is_bare = true};
+
+    (void)state;
+    assert_int_equal(send(&response, &(struct error){0}), 200);
+    assert_string_equal(strstr(written, "\r\n\r\n") + 4, "{\"help\":\"x\"}\n");
+    response_fini(&response);
+}
+
 static void errors_have_vaults_shape(void **state)
 {
     struct error err;
@@ -105,6 +115,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_to_say_is_204_with_its_headers),
         cmocka_unit_test(data_comes_in_the_envelope),
+        cmocka_unit_test(help_comes_without_an_envelope),
         cmocka_unit_test(errors_have_vaults_shape),
         cmocka_unit_test(json_is_spelled_as_go_spells_it),
     };
