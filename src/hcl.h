@@ -12,8 +12,8 @@
  *           object        {"items": [item, …]}
  *   item    {"keys": ["path", "secret/+"],   one string or more: an identifier and block labels
  *            "assigned": true | false,       key = value, or a block; in JSON: not an object
- *            "line": 1, "column": 1,         of the first key, from 1, columns in bytes;
- *                                            0, 0 for an item that came from JSON
+ *            "line": 1, "column": 1,         of the first key (in JSON the last), from 1,
+ *                                            columns in bytes
  *            "value": value}
  *
  * The text as a whole is an object. JSON input (first byte that is not blank: '{') gives the
@@ -34,8 +34,9 @@ enum {
 };
 
 /* Parses text[length] (any bytes; no NUL needed at the end). Returns a new reference, or NULL
- * with *err: ERROR_EXHAUSTED without memory, else ERROR_BAD_REQUEST, err->text without the place ("expected: EOF, got: RBRACE"),
- * err->line and err->column the place. The same assigned key twice in one object is an error,
+ * with *err: ERROR_EXHAUSTED without memory, else ERROR_BAD_REQUEST, err->text without the
+ * place ("illegal char"), err->line and err->column the place (0, 0 only where the text as a
+ * whole is too long). The same assigned key twice in one object is an error,
  * whose text is Vault's: `The argument "capabilities" at 4:3 was already set. Each argument
  * can only be defined once`. Repeated blocks are kept as repeated items. */
 json_t *hcl_parse(const char *text, size_t length, struct error *err)

@@ -19,6 +19,8 @@ libcatalog_a_SOURCES = \
 	%D%/handler_help.c %D%/handler_help.h \
 	%D%/handler_runtime.c %D%/handler_runtime.h \
 	%D%/hcl.c %D%/hcl.h \
+	%D%/hcl_json.c %D%/hcl_json.h \
+	%D%/hcl_tree.c %D%/hcl_tree.h \
 	%D%/log.c %D%/log.h \
 	%D%/operation.c %D%/operation.h \
 	%D%/policy.c %D%/policy.h \

@@ -50,3 +50,14 @@ bool utf8_valid(const char *text)
     }
     return true;
 }
+
+size_t utf8_encode(uint32_t c, char *out)
+{
+    static const unsigned char marks[] = {0, 0, 0xC0, 0xE0, 0xF0}; /* by length */
+    size_t length = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+
+    for (size_t i = length - 1; i > 0; i--, c >>= 6)
+        out[i] = (char)(0x80 | (c & 0x3F));
+    out[0] = (char)(marks[length] | c);
+    return length;
+}

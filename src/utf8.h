@@ -7,10 +7,15 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Length in bytes of the sequence at the start of bytes[length], 1 to 4; 0: it is not valid
  * UTF-8 or length is 0. */
 size_t utf8_sequence(const char *bytes, size_t length);
+
+/* Writes the code point c, no surrogate and at most U+10FFFF, without a NUL behind it: 1 to 4
+ * bytes, whose number is returned. */
+size_t utf8_encode(uint32_t c, char *out);
 
 /* Whether text is UTF-8 throughout. */
 bool utf8_valid(const char *text);
