@@ -360,10 +360,11 @@ def database():
 
 
 @contextlib.contextmanager
-def stack(plan, edit_site=None, worker=None):
+def stack(plan, edit_site=None, worker=None, bring=None):
     """The whole chain, with a root token issued. The plan counts the test's own assertions.
     edit_site(text, folder) changes nginx's site, for tests of what a site chooses; worker has
-    the arguments of configure_worker()."""
+    the arguments of configure_worker(); bring(folder) puts there what else the test needs of the
+    checkout."""
     begin()
     tap = Tap(plan + CLOSING)
     listener = listen()
@@ -371,6 +372,8 @@ def stack(plan, edit_site=None, worker=None):
         template = template_folder(folder)
         copy_what_runs(folder)
         configure_nginx(folder, listener.getsockname()[1], edit_site)
+        if bring:
+            bring(folder)
         stop_being_root(folder)
         s = Stack(tap, folder, copy_template(template, folder, folder / "bin/runtime-catalog",
                                              folder / "sql"), listener)
