@@ -19,6 +19,15 @@ static size_t scalar_end(const char *text, size_t length, size_t at)
     return at;
 }
 
+/* Offset of a raw NUL, length if there is none. jansson overlooks one behind a number or a
+ * word. */
+static size_t find_nul(const char *text, size_t length)
+{
+    const char *nul = memchr(text, '\0', length);
+
+    return nul ? (size_t)(nul - text) : length;
+}
+
 /* What is too much, with the offset of the byte where it begins to be; NULL: nothing is. The
  * text may be malformed: that is found later. */
 static const char *beyond_limit(const char *text, size_t length, size_t *at)
@@ -111,6 +120,9 @@ bool body_parse(json_t **out, const char *text, size_t length, struct error *err
     *out = NULL;
     if (beyond)
         return refuse_at(text, at, beyond, err);
+    at = find_nul(text, length);
+    if (at < length)
+        return refuse_at(text, at, "U+0000 is not allowed", err);
     *out = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &fault);
     if (*out)
         return true;

@@ -7,8 +7,9 @@ import json
 import sys
 
 sys.path.append(sys.path[0] + "/../lib")
-from coercion import DEFAULTS, FIELDS, outcome  # noqa: E402
-from harness import CONTAINER, stack  # noqa: E402
+from coercion import FIELDS  # noqa: E402
+from harness import stack  # noqa: E402
+from runtime import Runtime  # noqa: E402
 
 IGNORED = ["type", "name", "note"] # the path decides about the first two, nobody knows the third
 LARGEST = 2**63 - 1
@@ -82,31 +83,6 @@ def body_of(field, value, number, first):
     return b"{" + b", ".join(members) + b"}"
 
 
-class Runtime:
-    """One runtime, and what it must hold by now."""
-
-    def __init__(self, s, name):
-        self.s, self.path, self.name = s, CONTAINER + name, name
-        self.connection = s.client.connect()
-        self.record = DEFAULTS
-        s.register(name)
-
-    def write(self, method, body):
-        """Writes, reads back; yields what is not as the oracle has it."""
-        stored, pattern = outcome(body)
-        response = self.s.request(method, self.path, body, connection=self.connection)
-        wrong = list(self.s.faults_of(response, 400 if stored is None else 204))
-        if pattern:
-            wrong += self.s.faults_of_text(response, pattern)
-        self.record = stored or self.record
-        read = self.s.request("GET", self.path, connection=self.connection)
-        expected = dict(sorted({**self.record, "name": self.name, "type": "container"}.items()))
-        # As text: in Python, 1 and True and 1.0 are equal.
-        if read.status != 200 or repr(read.data) != repr(expected):
-            wrong.append(f"it does not hold {expected}\n{read}")
-        return [f"{method} {body[:300]}", *wrong, response] if wrong else []
-
-
 with stack(plan=len(TABLE) + len(SUBSETS) + len(COMBINATIONS)) as s:
     runtime = Runtime(s, "fields")
     number = 0
@@ -128,4 +104,3 @@ with stack(plan=len(TABLE) + len(SUBSETS) + len(COMBINATIONS)) as s:
     for members in COMBINATIONS:
         wrong = runtime.write("POST", json.dumps(members).encode())
         s.tap.ok(not wrong, f"the first of several faults: {members}", *wrong)
-    runtime.connection.close()

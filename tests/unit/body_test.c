@@ -73,7 +73,9 @@ static void a_fault_is_told_with_its_place(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_string_equal(parse(bad[i].text, strlen(bad[i].text)), bad[i].error);
-    assert_string_equal(parse("{}\0", 3), AT(1, 3) "something follows the value");
+    assert_string_equal(parse("{}\0", 3), AT(1, 3) "U+0000 is not allowed");
+    assert_string_equal(parse("[\n1\0]", 5), AT(2, 2) "U+0000 is not allowed");
+    assert_string_equal(parse("[true\0]", 7), AT(1, 6) "U+0000 is not allowed");
 }
 
 /* Before, count times what is repeated, after. */
