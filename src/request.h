@@ -52,7 +52,7 @@ struct input {
 
 enum {
     REQUEST_TOKEN_MAX = 8192,    /* bytes, as Vault 2.1 */
-    REQUEST_PATH_MAX = 4096,     /* bytes, decoded */
+    REQUEST_PATH_MAX = 4096,     /* bytes, as sent */
     REQUEST_NAMESPACE_MAX = 512, /* bytes, as the table's namespace_path_check */
     REQUEST_ID_SIZE = 37, /* a UUID's text and its NUL */
 };

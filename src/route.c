@@ -153,7 +153,8 @@ const struct route_operation *route_check(const struct match *match, const char 
     const struct route *route = match->route;
 
     if (!route && !text_starts_with(path, "sys/")) {
-        error_set(err, ERROR_NOT_FOUND, "no handler for route \"%s\". route entry not found.", path);
+        error_set(err, ERROR_NOT_FOUND,
+                  "no handler for route \"%s\". route entry not found.", path);
         return NULL;
     }
     if (!route) {
