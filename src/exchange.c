@@ -26,7 +26,8 @@ static bool handle(struct call *call, struct error *err)
         return false;
     bool says_nothing = !response->data && !response->warnings;
     return says_nothing || response->is_bare ||
-           route_warn(call->match, call->request->data, &response->warnings, call->arena, err);
+           route_warn(call->match, call->request->data, &response->warnings, call->arena,
+                      err);
 }
 
 /* One place, after the response: the line, with the storage's own words where there are any. */

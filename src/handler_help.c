@@ -13,8 +13,8 @@ static const char *describe_fields(const struct route_field *field, struct arena
     const char *text = "";
 
     for (; text && field->name; field++)
-        text = arena_format(arena, "%s\n    %s (%s)\n        %s\n", text, field->name, field->type,
-                            field->help);
+        text = arena_format(arena, "%s\n    %s (%s)\n        %s\n", text, field->name,
+                            field->type, field->help);
     return text;
 }
 
@@ -23,14 +23,15 @@ bool handler_help(struct call *call, struct error *err)
 {
     const struct route *route = call->match->route;
     const char *fields = describe_fields(route->fields, call->arena);
-    const char *help = fields ? arena_format(call->arena,
-                                             "Request:        %s\n"
-                                             "Matching Route: %s\n\n"
-                                             "%s\n\n"
-                                             "## PARAMETERS\n%s",
-                                             call->request->path, route->path, route->help, fields)
-                              : NULL;
 
+    if (!fields)
+        return error_exhausted(err);
+    const char *help = arena_format(call->arena,
+                                    "Request:        %s\n"
+                                    "Matching Route: %s\n\n"
+                                    "%s\n\n"
+                                    "## PARAMETERS\n%s",
+                                    call->request->path, route->path, route->help, fields);
     if (!help)
         return error_exhausted(err);
     call->response->is_bare = true;

@@ -182,8 +182,8 @@ static bool check_wrapping(const struct request *request, struct error *err)
     ttl += negative || *ttl == '+';
     if (!*ttl || !duration_parse(ttl, &ns))
         return error_set(err, ERROR_BAD_REQUEST,
-                         "error parsing X-Vault-Wrap-TTL header: must be a number of seconds or "
-                         "a duration such as 1h30m");
+                         "error parsing X-Vault-Wrap-TTL header: must be a number of seconds "
+                         "or a duration such as 1h30m");
     if (ns == 0)
         return true;
     if (negative)
@@ -538,12 +538,12 @@ static bool is_media_type(const char *text)
 
 static bool check_patch_type(const struct request *request, struct error *err)
 {
-    const char *sent = request->parameters.content_type ? request->parameters.content_type : "";
-    size_t length = strcspn(sent, ";");
+    const char *sent = request->parameters.content_type;
     char type[256];
 
     if (request->operation != OPERATION_PATCH)
         return true;
+    size_t length = sent ? strcspn(sent, ";") : 0;
     while (length > 0 && strchr(" \t", sent[length - 1]))
         length--;
     if (length == 0)

@@ -31,8 +31,8 @@ static const struct route_field list_fields[] = {
 static const struct route routes[] = {
     {
         .path = CATALOG "/{type}/{name}",
-        .help = "One plugin runtime. POST or PUT registers it, over the one of that name if there "
-                "is one;\nGET reads it; DELETE removes it, unless a plugin uses it.",
+        .help = "One plugin runtime. POST or PUT registers it, over the one of that name if\n"
+                "there is one; GET reads it; DELETE removes it, unless a plugin uses it.",
         .fields = runtime_fields,
         .mount_type = "system",
         .operations =
@@ -209,8 +209,8 @@ static bool warn(json_t **warnings, const char *text, const char **names, size_t
     if (!line)
         return false;
     for (size_t i = 0; i < count; i++) {
-        text_format(line + used, size - used, "%s%s%s", i == 0 ? text : " ", i == 0 ? ": [" : "",
-                    names[i]);
+        text_format(line + used, size - used, "%s%s%s", i == 0 ? text : " ",
+                    i == 0 ? ": [" : "", names[i]);
         used += strlen(line + used);
     }
     text_format(line + used, size - used, "]");
@@ -240,8 +240,8 @@ bool route_warn(const struct match *match, const json_t *data, json_t **warnings
     return (warn(warnings, "Endpoint ignored these unrecognized parameters", unknown,
                  unknown_count, arena) &&
             warn(warnings,
-                 "Endpoint replaced the value of these parameters with the values captured from "
-                 "the endpoint's path",
+                 "Endpoint replaced the value of these parameters with the values captured "
+                 "from the endpoint's path",
                  replaced, replaced_count, arena)) ||
            error_exhausted(err);
 }

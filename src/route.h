@@ -40,7 +40,7 @@ struct route_field {
 struct route {
     const char *path;       /* segments; {type} and {name} stand for one each */
     const char *help;
-    const struct route_field *fields; /* what any of its operations knows; the last has no name */
+    const struct route_field *fields; /* of all operations; the last one has no name */
     bool optional_slash;    /* whether the path may end in a slash */
     const char *mount_type; /* the envelope's */
     struct route_operation operations[OPERATION_MAX];

@@ -298,7 +298,7 @@ def listed(response):
 
 
 PLAN = (2 * len(PLACES) + 3 + len(REACHES) + len(REFUSED) + len(RAW) + len(WARNINGS) + len(SILENT)
-        + 2 * len(TRUE + FALSE + NEITHER) + 3 + 3 * len(TYPES) + 2 * len(TERRAFORMS) + 2 * len(MALFORMED) + 1)
+        + 2 * len(TRUE + FALSE + NEITHER) + 3 + 3 * len(TYPES) + 2 * len(TERRAFORMS) + 2 * len(MALFORMED) + 2)
 with stack(plan=PLAN) as s:
     s.expect("nginx", "client sent")
     connection = s.client.connect()
@@ -333,6 +333,10 @@ with stack(plan=PLAN) as s:
     for method, query, body, status, errors in SILENT:
         check(s, f"{method} …?{query}: {status}",
               s.request(method, f"{CONTAINER}silent?{query}", body, connection=connection), status, errors)
+
+    s.request("PUT", CONTAINER + "written?cpu_nanos=5&rootless=true")
+    stored = s.request("GET", CONTAINER + "written").data
+    s.tap.equal([stored["cpu_nanos"], stored["rootless"]], [0, False], "a write takes nothing from its query")
 
     # Which operation it is shows in what it needs.
     may = {name: s.token_with(f"only-{name}", "*", name, "sudo") for name in ("read", "list")}
