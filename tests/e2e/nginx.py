@@ -1,5 +1,7 @@
 #!/usr/bin/python3
-"""nginx's part: what it lets through, what it refuses in Vault's shape, TLS, and a dead worker."""
+"""nginx's part: TLS, what it hands on, what it logs, and clients that are slow. What it refuses is
+in nginx_errors.py."""
+import re
 import ssl
 import socket
 import sys
@@ -7,26 +9,15 @@ import warnings
 
 sys.path.append(sys.path[0] + "/../lib")
 from cluster import lines_of  # noqa: E402
-from harness import CATALOG, CONTAINER, stack  # noqa: E402
+from harness import CATALOG, CHECKOUT, CONTAINER, stack  # noqa: E402
 
-# Bytes as they go over the wire, the status, and the text.
-REFUSED = [
-    (b"GET /v1/sys/health HTTP/1.1\r\nHost: x\r\n\r\n", 404, "no handler", "another path of Vault's"),
-    (b"GET /v1/sys/plugins/runtimes/catalogue HTTP/1.1\r\nHost: x\r\n\r\n", 404, "no handler", "a longer word"),
-    (b"GET /v1/sys/plugins/runtimes HTTP/1.1\r\nHost: x\r\n\r\n", 404, "no handler", "a shorter path"),
-    (b"GET /v2/sys/plugins/runtimes/catalog HTTP/1.1\r\nHost: x\r\n\r\n", 404, "no handler", "another version"),
-    (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 404, "no handler", "the root"),
-    (b"GET /runtime-catalog-error HTTP/1.1\r\nHost: x\r\n\r\n", 404, "no handler", "the error page itself"),
-    (b"get /v1/x HTTP/1.1\r\nHost: x\r\n\r\n", 400, "could not read", "a method in lower case"),
-    (b"GET /v1/%00 HTTP/1.1\r\nHost: x\r\n\r\n", 400, "could not read", "a NUL in the path"),
-    (b"GET /../x HTTP/1.1\r\nHost: x\r\n\r\n", 400, "could not read", "a path above the root"),
-    (b"GET /v1/x HTTP/1.1\r\n\r\n", 400, "could not read", "no Host"),
-    (b"POST /v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400,
-     "could not read", "two lengths, as request smuggling has them"),
-    (b"TRACE /v1/x HTTP/1.1\r\nHost: x\r\n\r\n", 405, "unsupported operation", "TRACE"),
-    (b"GET /v1/x HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * 20000 + b"\r\n\r\n", 431, "headers too large", "a long header"),
-    (b"GET /" + b"x" * 20000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, "too long", "a long path"),
-]
+# directive, value, file: each wait that the README promises a bound for.
+NGINX = CHECKOUT / "nginx"
+WAITS = re.findall(r"^\|[^|]+\| `(\w+)` \| `(\w+)` \| `([\w.]+)` \|", (NGINX / "README.md").read_text(), re.M)
+UNKEPT = [row for row in WAITS if not re.search(
+    rf"^ *{row[0]} {row[1]};", (NGINX / "snippets" / row[2]).read_text(), re.M)]
+BOUNDS = {(path.name, name) for path in (NGINX / "snippets").glob("*.conf")
+          for name in re.findall(r"^ *(\w+_time(?:out)?) ", path.read_text(), re.M)}
 
 
 def handshake(s, version):
@@ -44,13 +35,11 @@ def handshake(s, version):
         return None
 
 
-with stack(plan=len(REFUSED) + 20) as s:
+with stack(plan=15) as s:
+    s.tap.equal(UNKEPT, [], "the snippets bound each wait as the README says")
+    s.tap.equal(BOUNDS - {(file, name) for name, _, file in WAITS}, {("tls.conf", "ssl_session_timeout")},
+                "which names all of theirs")
     s.register("example")
-    for request, status, text, name in REFUSED:
-        s.answer(f"{status}: {name}", s.client.raw(request), status, like=text)
-    plain = s.client.raw(b"GET /v1/x HTTP/1.1\r\nHost: x\r\n\r\n", tls=False)
-    s.answer("400: HTTP on the HTTPS port", plain, 400, like="HTTPS")
-
     for version, agreed in [(ssl.TLSVersion.TLSv1_3, "TLSv1.3"), (ssl.TLSVersion.TLSv1_2, "TLSv1.2"),
                             (ssl.TLSVersion.TLSv1_1, None), (ssl.TLSVersion.TLSv1, None)]:
         s.tap.equal(handshake(s, version), agreed, f"{version.name}: {'spoken' if agreed else 'refused'}")
@@ -66,6 +55,7 @@ with stack(plan=len(REFUSED) + 20) as s:
                 ["http/2 204", "content-type: application/json"], "a 204 over HTTP/2 keeps its Content-Type")
 
     s.request("GET", CATALOG + "?type=container&secret=hush")
+    s.request("GET", CATALOG + "ue?secret=hush")
     s.request("GET", CATALOG + "?type=container", headers=[("User-Agent", "hush"), ("Referer", "hush")])
     log = "\n".join(lines_of(s.access_log))
     s.tap.ok("hush" not in log, "the log has neither query nor headers", log)
@@ -94,15 +84,3 @@ with stack(plan=len(REFUSED) + 20) as s:
     s.answer("eighty clients that send slowly hold no thread", s.request("GET", CONTAINER + "example"), 200)
     for one in slow:
         one.close()
-
-    # The worker dies and comes back; nginx neither repeats a write nor keeps away from it.
-    s.expect("nginx", "upstream", "connect\\(\\)")
-    s.stop_worker()
-    (s.folder / "worker.sock").unlink(missing_ok=True)
-    for method, body in (("GET", None), ("PUT", {}), ("DELETE", None)):
-        s.answer(f"no worker: {method}", s.request(method, CONTAINER + "example", body), 502, like="does not answer")
-    s.start_worker()
-    s.answer("the worker again: an answer at once", s.request("GET", CONTAINER + "example"), 200)
-    s.tap.equal(s.worker_status, 0, "it had stopped cleanly")
-    s.tap.equal([line for line in lines_of(s.nginx_log) if "no live upstreams" in line], [],
-                "nginx never gave the worker up")

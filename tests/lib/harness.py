@@ -55,6 +55,10 @@ listener "fastcgi" {
 log_level = "debug"
 """
 
+# How a worker comes to a socket that others share: spawn-fcgi's way and systemd's.
+HANDED = {"file descriptor 0": 'exec "$0" "$@" <&%d',
+          "LISTEN_FDS": 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@" 3<&%d'}
+
 
 class Stack:
     def __init__(self, tap, folder, cluster, listener):
@@ -102,6 +106,23 @@ class Stack:
         if self.worker:
             self.worker_status = self.worker_status or stop(self.worker, signal.SIGTERM)
             self.worker = None
+
+    def listen_for_workers(self):
+        """A socket at the worker's path, for workers that inherit it and share it."""
+        path = self.folder / "worker.sock"
+        path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        listener.listen(socket.SOMAXCONN)
+        self.configure_worker(edit=lambda text: re.sub(r"\n *address .*", "", text))
+        return listener
+
+    def start_sharing(self, listener, name, handed="file descriptor 0"):
+        """A worker that takes its requests from the listener; the caller stops it. Its log is
+        worker-NAME.log."""
+        number = listener.fileno()
+        return start(["sh", "-c", HANDED[handed] % number, self.folder / "bin/runtime-catalogd",
+                      "-c", self.folder / "worker.conf"], self.folder / f"worker-{name}.log", pass_fds=[number])
 
     def start_nginx(self):
         """nginx inherits the listening socket, so that nobody can take the port meanwhile."""
@@ -239,8 +260,11 @@ class Stack:
         if not (len(response.errors or []) == 1 and re.search(pattern, response.errors[0])):
             yield f"no error text like {pattern!r}"
 
+    def worker_logs(self):
+        return [self.worker_log, *sorted(self.folder.glob("worker-*.log"))]
+
     def logs(self):
-        return [self.worker_log, self.access_log, self.nginx_log, self.cluster.log]
+        return [*self.worker_logs(), self.access_log, self.nginx_log, self.cluster.log]
 
     def expect(self, log, *patterns):
         """Announces lines that would otherwise count as complaints; log is worker, nginx or
@@ -248,7 +272,7 @@ class Stack:
         self.expected[log].extend(patterns)
 
     def complaints(self):
-        worker = [line for line in lines_of(self.worker_log)
+        worker = [line for log in self.worker_logs() for line in lines_of(log)
                   if re.search(ALARMS, line) or "[ERROR]" in line and not matches(line, self.expected["worker"])]
         nginx = [line for line in lines_of(self.nginx_log)
                  if re.search(r"\[(alert|emerg)\]", line)
@@ -277,7 +301,7 @@ class Stack:
         self.tap.ok(not left, "no process is left", *left)
 
     def tail_of_alarm(self):
-        return lines_of(self.worker_log)[-60:] if re.search(ALARMS, self.worker_log.read_text()) else []
+        return [line for log in self.worker_logs() if re.search(ALARMS, log.read_text()) for line in lines_of(log)[-60:]]
 
 
 def copy_what_runs(folder):
