@@ -112,6 +112,35 @@ static bool send(const struct output *output, const char *text)
     return output->write(output->context, text, strlen(text));
 }
 
+/* RFC 9110, section 15. nginx passes on what stands here; without it the status line would end
+ * too early (RFC 9112, section 4). */
+static const struct {
+    unsigned status;
+    const char *reason;
+} reasons[] = {
+    {200, "OK"},
+    {202, "Accepted"},
+    {204, "No Content"},
+    {400, "Bad Request"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {413, "Content Too Large"},
+    {415, "Unsupported Media Type"},
+    {431, "Request Header Fields Too Large"},
+    {500, "Internal Server Error"},
+    {503, "Service Unavailable"},
+};
+
+static const char *reason_of(unsigned status)
+{
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+        if (reasons[i].status == status)
+            return reasons[i].reason;
+    }
+    return "Other";
+}
+
 /* X-Vault-Namespace comes back as it was sent, whatever the status; where request->named is
  * set, request.c saw that it is letters, digits and a few signs. */
 static void send_headers(const struct output *output, unsigned status,
@@ -120,7 +149,7 @@ static void send_headers(const struct output *output, unsigned status,
     const char *namespace = request->parameters.namespace;
     char line[REQUEST_NAMESPACE_MAX + 64];
 
-    text_format(line, sizeof line, "Status: %u\r\n", status);
+    text_format(line, sizeof line, "Status: %u %s\r\n", status, reason_of(status));
     send(output, line);
     send(output, "Content-Type: application/json\r\n"
                  "Cache-Control: no-store\r\n"

@@ -193,8 +193,8 @@ def headers_of(response):
 def check_out(s, request):
     method, path, headers, body, status = request
     response = send(s, method, path, headers, body)
-    s.tap.equal((response.status, headers_of(response), len(response.values("Date"))),
-                (status, expected_headers(status, len(response.body)), 1), f"{status}: {method} {path}")
+    s.tap.equal((response.status, bool(response.reason), headers_of(response), len(response.values("Date"))),
+                (status, True, expected_headers(status, len(response.body)), 1), f"{status}: {method} {path}")
     first, got = over_http2(s, method, path, headers, body)
     length = dict(got).get("content-length", "")
     wanted = sorted([*((name.lower(), value) for name, value in expected_headers(status, length)),

@@ -6,8 +6,9 @@ import ssl
 
 
 class Response:
-    def __init__(self, status, headers, body):
+    def __init__(self, status, headers, body, reason=""):
         self.status = status
+        self.reason = reason
         self.headers = headers  # (name, value), as they came
         self.body = body
 
@@ -69,7 +70,7 @@ class Client:
                 used.putheader("Content-Length", str(len(body)))
             used.endheaders(body)
             answer = used.getresponse()
-            return Response(answer.status, answer.getheaders(), answer.read())
+            return Response(answer.status, answer.getheaders(), answer.read(), answer.reason)
         finally:
             if not connection:
                 used.close()

@@ -41,7 +41,7 @@ static void nothing_to_say_is_204_with_its_headers(void **state)
 {
     (void)state;
     assert_int_equal(send(&(struct response){.mount_type = "system"}, &(struct error){0}), 204);
-    assert_string_equal(written, HEADERS("204") "\r\n");
+    assert_string_equal(written, HEADERS("204 No Content") "\r\n");
 }
 
 static void data_comes_in_the_envelope(void **state)

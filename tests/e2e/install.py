@@ -1,0 +1,179 @@
+#!/usr/bin/python3
+"""The commands of README.md that put the catalog behind an nginx and a PostgreSQL that are there,
+and the lines of nginx/README.md for a server that is there: run as they stand.
+
+What is not as on a server: what lies below /etc, /run, /usr and /var lies below a private folder,
+the port is not 443, nobody is root, and packages are only asked for.
+"""
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+
+sys.path.append(sys.path[0] + "/../lib")
+from cluster import lines_of  # noqa: E402
+from harness import ALARMS, CATALOG, CHECKOUT, database, listen  # noqa: E402
+from processes import leftovers, start, stop, wait_for  # noqa: E402
+from tap import Tap  # noqa: E402
+
+HOST = "catalog.my-company.example"
+OTHER = "vault.my-company.example" # a server that was there before
+FRAME = """
+pid %(root)s/run/nginx.pid;
+events {}
+http {
+    client_body_temp_path %(root)s/temp/body;
+    fastcgi_temp_path %(root)s/temp/fastcgi;
+    proxy_temp_path %(root)s/temp/proxy;
+    scgi_temp_path %(root)s/temp/scgi;
+    uwsgi_temp_path %(root)s/temp/uwsgi;
+    access_log %(root)s/var/log/nginx/access.log;
+    %(http)s
+    server {
+        listen 127.0.0.1:%(port)s ssl http2;
+        server_name %(other)s;
+        ssl_certificate %(root)s/etc/ssl/certs/%(host)s.pem;
+        ssl_certificate_key %(root)s/etc/ssl/private/%(host)s.key;
+        location / { return 200 "was here before"; }
+        %(server)s
+    }
+}
+"""
+PRELUDE = """
+set -euE
+trap 'echo "failed: $BASH_COMMAND" >&2' ERR
+trap 'kill $(jobs -p); wait' EXIT
+apt-get() { shift 2; dpkg-query -W "$@"; }
+nginx() { command nginx -p "$ROOT/etc/nginx" -c nginx.conf -e "$ROOT/var/log/nginx/error.log" "$@"; }
+# nginx's old workers answer for a moment after a reload.
+curl() {
+    local answer i
+    for ((i = 0; i < 1000; i++)); do
+        [[ -S $ROOT/run/runtime-catalog/worker.sock ]] && break
+        sleep 0.02
+    done
+    for ((i = 0; i < 1000; i++)); do
+        answer=$(command curl -sS --cacert "$ROOT/etc/ssl/certs/$HOST.pem" --connect-to "::127.0.0.1:$PORT" "$@")
+        [[ $answer == "was here before" && $* != *elsewhere ]] || break
+        sleep 0.02
+    done
+    printf '%s\n' "$answer"
+}
+"""
+
+
+def section(path, title):
+    text = (CHECKOUT / path).read_text()
+    return re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", text, re.M | re.S)[1]
+
+
+def blocks(text):
+    """What is indented, block by block."""
+    return re.findall(r"(?:^    .*\n)+", text, re.M)
+
+
+class Machine:
+    """A private folder that looks like a server with nginx, and a copy of the checkout."""
+
+    def __init__(self, folder, cluster, listener):
+        self.root, self.checkout = folder / "machine", folder / "checkout"
+        self.port, self.listener = listener.getsockname()[1], listener
+        for name in ("run", "temp", "var/log/nginx", "etc/nginx/sites-available", "etc/nginx/sites-enabled",
+                     "etc/ssl/certs", "etc/ssl/private"):
+            (self.root / name).mkdir(parents=True)
+        (self.root / "run/postgresql").symlink_to(cluster.socket)
+        self.environment = dict(
+            os.environ, ROOT=str(self.root), PORT=str(self.port), HOST=HOST, PGHOST=str(cluster.socket),
+            PGUSER="postgres",
+            PATH=f"{self.root}/moved:{self.root}/usr/sbin:{self.root}/usr/bin:/usr/lib/postgresql/15/bin:{os.environ['PATH']}:/usr/sbin")
+        worker = self.root / "moved/runtime-catalogd"
+        worker.parent.mkdir()
+        worker.write_text('#!/bin/sh\nexec "$ROOT/usr/sbin/runtime-catalogd" '
+                          '-c "$ROOT/etc/runtime-catalog/runtime-catalog.conf" "$@"\n')
+        worker.chmod(0o755)
+        self.make_certificate()
+        self.copy_checkout()
+        self.configure_nginx()
+
+    def moved(self, text):
+        return re.sub(r"(?<![\w./\"-])/(usr|etc|run|var)(?=[/ \n])|(?<=[=\":])/(usr|etc|run|var)(?=[/ \n])",
+                      lambda match: str(self.root) + match[0], text)
+
+    def make_certificate(self):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST},DNS:{OTHER}",
+                        "-out", self.root / f"etc/ssl/certs/{HOST}.pem",
+                        "-keyout", self.root / f"etc/ssl/private/{HOST}.key"], check=True, capture_output=True)
+
+    def copy_checkout(self):
+        shutil.copytree(CHECKOUT, self.checkout,
+                        ignore=shutil.ignore_patterns(".git", ".dev", "configure", "autom4te.cache", "build-aux",
+                                                      "__pycache__"))
+        for name in ("nginx/runtime-catalog.conf", "nginx/snippets/http.conf", "src/runtime-catalog.conf.sample"):
+            path = self.checkout / name
+            text = self.moved(path.read_text()).replace("listen 443 ssl", f"listen 127.0.0.1:{self.port} ssl")
+            path.write_text(re.sub(r"listen \[::\].*\n", "\n", text))
+
+    def configure_nginx(self, http="include sites-enabled/*;", server=""):
+        (self.root / "etc/nginx/nginx.conf").write_text(FRAME % {
+            "root": self.root, "port": self.port, "host": HOST, "other": OTHER, "http": http,
+            "server": self.moved(server)})
+
+    def start_nginx(self):
+        number = self.listener.fileno()
+        error_log = self.root / "var/log/nginx/error.log"
+        nginx = start(["nginx", "-p", self.root / "etc/nginx", "-c", "nginx.conf", "-e", error_log],
+                      self.root / "nginx.out", pass_fds=[number], env=dict(os.environ, NGINX=f"{number};"))
+        wait_for((self.root / "run/nginx.pid").exists, 20, f"nginx runs, see {error_log}")
+        return nginx
+
+    def run(self, script):
+        with open(self.root / "worker.log", "a", encoding="utf-8") as errors:
+            return subprocess.run(["bash", "-c", PRELUDE + self.moved(script)], cwd=self.checkout, env=self.environment,
+                                  stdout=subprocess.PIPE, stderr=errors, text=True, check=False, timeout=120)
+
+
+tap = Tap(9)
+readme = blocks(section("README.md", "Behind the nginx and the PostgreSQL that you have"))
+server = blocks(section("nginx/README.md", "In a server that you already have"))[0]
+listener = listen()
+with database() as cluster:
+    cluster.sql("CREATE DATABASE empty")
+    subprocess.run(["/usr/lib/postgresql/15/bin/dropdb", "-h", cluster.socket, "-U", "postgres", "runtime_catalog"],
+                   check=True)
+    machine = Machine(cluster.socket, cluster, listener)
+    nginx = machine.start_nginx()
+    done = machine.run("".join(readme))
+    log = machine.root / "worker.log"
+    tap.equal(len(readme), 5, "five blocks of commands: programs, database, worker, nginx, token")
+    tap.ok(done.returncode == 0, "all of them succeed", done.stdout[-2000:], *lines_of(log)[-20:])
+    answer = done.stdout.splitlines()[-1:]
+    tap.ok(answer and '"data":{"runtimes":[]}' in answer[0], "and end with Vault's answer", *answer)
+    tap.ok("configuration, database, schema and policies are good" in log.read_text(), "-t had said so", *lines_of(log)[-20:])
+
+    # The same worker, in a server that was there: one include in the http block, three lines in it.
+    (machine.root / "etc/nginx/sites-enabled/runtime-catalog.conf").unlink()
+    machine.configure_nginx("include snippets/runtime-catalog/http.conf;", server)
+    done = machine.run(f"""
+runtime-catalogd &
+nginx -t
+nginx -s reload
+export RUNTIME_CATALOG_DSN='dbname=runtime_catalog' VAULT_ADDR=https://{OTHER}
+token=$(runtime-catalog token issue -policy=root -field=token)
+curl --header "X-Vault-Token: $token" --request LIST "$VAULT_ADDR{CATALOG}"
+curl "$VAULT_ADDR/elsewhere"
+""")
+    tap.ok(done.returncode == 0, "an include and three lines in a server that is there", *lines_of(log)[-20:])
+    lines = done.stdout.splitlines()[-2:]
+    tap.ok(len(lines) == 2 and '"data":{"runtimes":[]}' in lines[0], "put the catalog there", done.stdout)
+    tap.equal(lines[-1:], ["was here before"], "and leave the rest of it alone")
+
+    stop(nginx, signal.SIGQUIT)
+    alarms = [line for line in lines_of(log) + lines_of(machine.root / "var/log/nginx/error.log")
+              if re.search(ALARMS + r"|\[(alert|emerg|crit|error|ERROR)\]", line)]
+    tap.equal(alarms, [], "neither nginx nor the worker has anything to complain of")
+    cluster.stop()
+    tap.equal(leftovers(), [], "no process is left")
+sys.exit(tap.exit_status())
