@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: MIT
-# `make check`: the unit tests, one program a module. What needs servers runs from ./dev check.
+# `make check`: the unit tests, one program a module, and the fuzzers' known inputs. What needs
+# servers, or another compiler, runs from ./dev check.
 
+check_PROGRAMS += tests/hcl/tree
+TESTS = $(FUZZ_REPLAYS)
 if HAVE_CMOCKA
 check_PROGRAMS += $(UNIT_TESTS)
+TESTS += $(UNIT_TESTS)
 endif
 UNIT_TESTS = \
 	tests/unit/body_test \
 	tests/unit/config_test \
 	tests/unit/field_test \
+	tests/unit/hcl_test \
 	tests/unit/policy_test \
 	tests/unit/request_test \
 	tests/unit/response_test
-TESTS = $(check_PROGRAMS)
 LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
 AM_TESTS_ENVIRONMENT = CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT;
 
@@ -31,7 +35,12 @@ tests_unit_field_test_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_field_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_field_test_LDADD = $(UNIT_LDADD)
 
-# Its tests fail one allocation after the other.
+# The tests of these two fail one allocation after the other.
+tests_unit_hcl_test_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_hcl_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_hcl_test_LDADD = $(UNIT_LDADD)
+tests_unit_hcl_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc
+
 tests_unit_policy_test_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_policy_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_policy_test_LDADD = $(UNIT_LDADD)
@@ -45,5 +54,9 @@ tests_unit_request_test_LDADD = $(UNIT_LDADD)
 tests_unit_response_test_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_response_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_response_test_LDADD = $(UNIT_LDADD)
+
+# src/hcl.c against the original: run by tests/hcl/compare.
+tests_hcl_tree_CFLAGS = $(libcatalog_a_CFLAGS)
+tests_hcl_tree_LDADD = $(CATALOG_LIBS)
 
 EXTRA_DIST += %D%/data
