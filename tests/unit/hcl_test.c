@@ -580,23 +580,21 @@ static void a_null_character_is_refused(void **state)
 
 static const struct {
     const char *before, *open, *inner, *close, *after;
+    size_t levels; /* that one pair makes */
 } nests[] = {
-    {"a = ", "[", "", "]", ""},
-    {"", "a {", "", "}", ""},
-    {"", "a = {", "", "}", ""},
-    {"a = ", "[{a = ", "1", "}]", ""},
-    {"{\"a\": ", "[", "", "]", "}"},
-    {"{\"a\": ", "{\"a\":", "1", "}", "}"},
-    {"{\"a\": ", "{\"a\": [", "", "]}", "}"},
+    {"a = ", "[", "", "]", "", 1},
+    {"", "a {", "", "}", "", 1},
+    {"", "a = {", "", "}", "", 1},
+    {"a = ", "[{a = ", "1", "}]", "", 2},
+    {"{\"a\": ", "[", "", "]", "}", 1},
+    {"{\"a\": ", "{\"a\":", "1", "}", "}", 1},
+    {"{\"a\": ", "{\"a\": [", "", "]}", "}", 2},
 };
 
 static json_t *parse_nest(size_t which, size_t levels, struct error *err)
 {
+    size_t pairs = levels / nests[which].levels;
     char text[4096];
-    size_t pairs = levels / (strpbrk(nests[which].close, "]") != NULL &&
-                                     strpbrk(nests[which].close, "}") != NULL
-                                 ? 2
-                                 : 1);
 
     strcpy(text, nests[which].before);
     for (size_t i = 0; i < pairs; i++)
@@ -617,11 +615,34 @@ static void nesting_has_a_limit(void **state)
 
         assert_non_null(tree);
         json_decref(tree);
-        assert_null(parse_nest(i, HCL_DEPTH_MAX + 2, &err));
+        assert_null(parse_nest(i, HCL_DEPTH_MAX + nests[i].levels, &err));
         assert_int_equal(err.code, ERROR_BAD_REQUEST);
         assert_string_equal(err.text, "nested deeper than 64 levels");
         assert_int_equal(err.line, 1);
         assert_int_not_equal(err.column, 0);
+    }
+}
+
+static void siblings_are_not_nested(void **state)
+{
+    static const char *const elements[] = {"[],", "{},", "[{}],"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof elements / sizeof *elements; i++) {
+        for (int json = 0; json <= 1; json++) {
+            char text[2048];
+            struct error err;
+
+            strcpy(text, json ? "{\"a\": [" : "a = [");
+            for (int k = 0; k < 2 * HCL_DEPTH_MAX; k++)
+                strcat(text, elements[i]);
+            text[strlen(text) - 1] = ']'; /* JSON has no comma there */
+            strcat(text, json ? "}" : "");
+            json_t *tree = hcl_parse(text, strlen(text), &err);
+
+            assert_non_null(tree);
+            json_decref(tree);
+        }
     }
 }
 
@@ -720,6 +741,7 @@ int main(void)
         cmocka_unit_test(a_refusal_does_not_quote),
         cmocka_unit_test(a_null_character_is_refused),
         cmocka_unit_test(nesting_has_a_limit),
+        cmocka_unit_test(siblings_are_not_nested),
         cmocka_unit_test(length_has_a_limit),
         cmocka_unit_test(no_byte_behind_the_text_is_read),
         cmocka_unit_test(memory_that_runs_out_is_told_apart),
