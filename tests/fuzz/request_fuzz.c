@@ -126,8 +126,8 @@ static void check_path(const struct request *request)
     FUZZ_REQUIRE(length <= REQUEST_PATH_MAX);
     FUZZ_REQUIRE(path[0] != '/' || request->operation == OPERATION_LIST);
     FUZZ_REQUIRE(strstr(path, "//") == NULL);
-    for (const char *at = path; *at != '\0'; at++)
-        FUZZ_REQUIRE((unsigned char)*at >= 0x20 && *at != 0x7F);
+    for (const unsigned char *at = (const unsigned char *)path; *at != '\0'; at++)
+        FUZZ_REQUIRE(*at >= 0x20 && *at != 0x7F && !(at[0] == 0xC2 && at[1] < 0xA0));
     for (const char *at = path; at != NULL; at = strchr(at, '/')) {
         at += *at == '/';
         size_t segment = strcspn(at, "/");
