@@ -74,8 +74,14 @@ def blocks(text):
     return re.findall(r"(?:^    .*\n)+", text, re.M)
 
 
+def copy_checkout(folder):
+    """As a clone has it; root's home may be closed to whom we are later."""
+    shutil.copytree(CHECKOUT, folder / "checkout",
+                    ignore=shutil.ignore_patterns(".git", ".dev", "configure", "autom4te.cache", "build-aux", "__pycache__"))
+
+
 class Machine:
-    """A private folder that looks like a server with nginx, and a copy of the checkout."""
+    """A private folder that looks like a server with nginx, and the checkout's copy."""
 
     def __init__(self, folder, cluster, listener):
         self.root, self.checkout = folder / "machine", folder / "checkout"
@@ -94,7 +100,7 @@ class Machine:
                           '-c "$ROOT/etc/runtime-catalog/runtime-catalog.conf" "$@"\n')
         worker.chmod(0o755)
         self.make_certificate()
-        self.copy_checkout()
+        self.move_checkout()
         self.configure_nginx()
 
     def moved(self, text):
@@ -107,10 +113,8 @@ class Machine:
                         "-out", self.root / f"etc/ssl/certs/{HOST}.pem",
                         "-keyout", self.root / f"etc/ssl/private/{HOST}.key"], check=True, capture_output=True)
 
-    def copy_checkout(self):
-        shutil.copytree(CHECKOUT, self.checkout,
-                        ignore=shutil.ignore_patterns(".git", ".dev", "configure", "autom4te.cache", "build-aux",
-                                                      "__pycache__"))
+    def move_checkout(self):
+        """What has paths in it that lie elsewhere here."""
         for name in ("nginx/runtime-catalog.conf", "nginx/snippets/http.conf", "src/runtime-catalog.conf.sample"):
             path = self.checkout / name
             text = self.moved(path.read_text()).replace("listen 443 ssl", f"listen 127.0.0.1:{self.port} ssl")
@@ -139,7 +143,7 @@ tap = Tap(9)
 readme = blocks(section("README.md", "Behind the nginx and the PostgreSQL that you have"))
 server = blocks(section("nginx/README.md", "In a server that you already have"))[0]
 listener = listen()
-with database() as cluster:
+with database(copy_checkout) as cluster:
     cluster.sql("CREATE DATABASE empty")
     subprocess.run(["/usr/lib/postgresql/15/bin/dropdb", "-h", cluster.socket, "-U", "postgres", "runtime_catalog"],
                    check=True)

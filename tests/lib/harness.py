@@ -368,12 +368,15 @@ def clean_up(cluster):
 
 
 @contextlib.contextmanager
-def database():
-    """A migrated cluster that runs and nothing else."""
+def database(bring=None):
+    """A migrated cluster that runs and nothing else, but what bring(folder) puts beside it of the
+    checkout."""
     begin()
     with private_folder() as folder:
         template = template_folder(folder)
         copy_what_runs(folder)
+        if bring:
+            bring(folder)
         stop_being_root(folder)
         cluster = copy_template(template, folder, folder / "bin/runtime-catalog", folder / "sql")
         try:
