@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * libfcgi blocks in accept(2) and offers no way out but a signal, which might as well hit a
- * thread that is reading a request. Where the socket is ours, shutdown(2) ends every accept.
- * Where it is shared with other processes, a thread is woken by what it waits for: a
- * connection, made and closed by ourselves, which libfcgi drops and then sees that it is to
- * stop.
+ * Connections are accepted here and handed to libfcgi, one at a time a thread: it would do so
+ * itself, but then nothing bounds how long it waits for a request's parameters, a thread ends
+ * when descriptors run out, and nobody looks at who connects. A struct FCGX_Request whose
+ * connection is open (ipcFd) and to be kept (keepConnection) makes FCGX_Accept_r read from it;
+ * without a listening socket it returns when that connection ends.
+ *
+ * accept(2) blocks. Where the socket is ours, shutdown(2) ends every accept. Where it is shared
+ * with other processes, a thread is woken by what it waits for: a connection, made and closed
+ * by ourselves.
  */
 #include "server.h"
 
@@ -21,6 +25,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -34,8 +39,9 @@ enum {
     STACK_SIZE = 512 * 1024,
     ARENA_LIMIT = 64 * 1024 * 1024, /* above the largest request and a list of 100,000 */
     WAKE_MS = 10,                   /* between two rounds of waking threads */
-    LARGE = 64 * 1024,              /* what a socket's buffer may not hold */
+    PAUSE_MS = 100,                 /* before accepting again, where there is no descriptor */
     SYSTEMD_FIRST_FD = 3,
+    NO_LISTENER = -1,
 };
 
 static const char scheme[] = "unix:"; /* of an address */
@@ -43,7 +49,8 @@ static const char scheme[] = "unix:"; /* of an address */
 struct pool {
     const struct server_options *options;
     int listener;
-    pthread_t *threads; /* started of them */
+    _Atomic bool stopping; /* no connection is accepted any more */
+    pthread_t *threads;    /* started of them */
     unsigned started;
 
     pthread_mutex_t mutex; /* guards running */
@@ -56,30 +63,11 @@ static bool fail(struct error *err, const char *what)
     return error_set(err, ERROR_MISCONFIGURED, "%s: %s", what, strerror(errno));
 }
 
-/* Bounds a wait for the web server: option is SO_RCVTIMEO or SO_SNDTIMEO, 0 ms means none. A
- * kept connection may be idle for longer, so the bound of reading goes with the body. */
-static void bound_wait(const FCGX_Request *fcgi, int option, unsigned ms)
-{
-    struct timeval time = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-
-    setsockopt(fcgi->ipcFd, SOL_SOCKET, option, &time, sizeof time);
-}
-
-/* A request that is being served. */
-struct serving {
-    const struct pool *pool;
-    FCGX_Request *fcgi;
-};
-
 static size_t read_body(void *context, char *buffer, size_t size)
 {
-    const struct serving *serving = context;
-    FCGX_Stream *stream = serving->fcgi->in;
+    FCGX_Stream *stream = context;
     size_t done = 0;
 
-    if (size == 0)
-        return 0;
-    bound_wait(serving->fcgi, SO_RCVTIMEO, serving->pool->options->request_ms);
     while (done < size) {
         size_t piece = size - done < INT_MAX ? size - done : INT_MAX;
         int count = FCGX_GetStr(buffer + done, (int)piece, stream);
@@ -87,17 +75,13 @@ static size_t read_body(void *context, char *buffer, size_t size)
             break;
         done += (size_t)count;
     }
-    bound_wait(serving->fcgi, SO_RCVTIMEO, 0);
     return done;
 }
 
 static bool write_response(void *context, const char *bytes, size_t length)
 {
-    const struct serving *serving = context;
-    FCGX_Stream *stream = serving->fcgi->out;
+    FCGX_Stream *stream = context;
 
-    if (length > LARGE)
-        bound_wait(serving->fcgi, SO_SNDTIMEO, serving->pool->options->request_ms);
     while (length > 0) {
         int piece = length < INT_MAX ? (int)length : INT_MAX;
         if (FCGX_PutStr(bytes, piece, stream) != piece)
@@ -119,9 +103,8 @@ static void drain_body(FCGX_Stream *stream)
 
 static void serve_one(const struct pool *pool, FCGX_Request *fcgi, struct arena *arena)
 {
-    struct serving serving = {pool, fcgi};
-    struct input input = {fcgi->envp, read_body, &serving};
-    struct output output = {write_response, &serving};
+    struct input input = {fcgi->envp, read_body, fcgi->in};
+    struct output output = {write_response, fcgi->out};
 
     pool->options->serve(pool->options->context, &input, &output, arena);
     drain_body(fcgi->in);
@@ -129,14 +112,43 @@ static void serve_one(const struct pool *pool, FCGX_Request *fcgi, struct arena 
     arena_reset(arena);
 }
 
+/* No wait for the web server, be it for a request to begin, to go on or to be read, is longer.
+ * A kept connection that is idle for so long is closed. */
+static void bound_waits(int fd, unsigned ms)
+{
+    struct timeval time = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time);
+}
+
+/* The next connection; -1: told to stop. */
+static int accept_next(struct pool *pool)
+{
+    while (!atomic_load(&pool->stopping)) {
+        int fd = accept4(pool->listener, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0)
+            return fd;
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            poll(NULL, 0, PAUSE_MS);
+    }
+    return -1;
+}
+
 static void *serve_all(void *context)
 {
     struct pool *pool = context;
     struct arena *arena = arena_new(ARENA_LIMIT);
     FCGX_Request fcgi;
+    int fd;
 
-    if (arena && FCGX_InitRequest(&fcgi, pool->listener, 0) == 0) {
-        while (FCGX_Accept_r(&fcgi) == 0)
+    while (arena && (fd = accept_next(pool)) >= 0) {
+        bound_waits(fd, pool->options->request_ms);
+        FCGX_InitRequest(&fcgi, NO_LISTENER, 0);
+        fcgi.ipcFd = fd;
+        fcgi.keepConnection = 1;
+        /* libfcgi takes parameters that break off for all there are. */
+        while (FCGX_Accept_r(&fcgi) == 0 && FCGX_GetError(fcgi.in) == 0)
             serve_one(pool, &fcgi, arena);
         FCGX_Free(&fcgi, 1);
     }
@@ -276,7 +288,7 @@ static void close_own_listener(struct pool *pool, const struct timespec *deadlin
         pthread_cond_timedwait(&pool->changed, &pool->mutex, &next);
     }
     pthread_mutex_unlock(&pool->mutex);
-    FCGX_ShutdownPending();
+    atomic_store(&pool->stopping, true);
     shutdown(pool->listener, SHUT_RD);
 }
 
@@ -291,7 +303,7 @@ static unsigned drain(struct pool *pool)
     if (own)
         close_own_listener(pool, &deadline);
     else
-        FCGX_ShutdownPending();
+        atomic_store(&pool->stopping, true);
     pthread_mutex_lock(&pool->mutex);
     while (pool->running > 0 && !is_past(&deadline)) {
         struct timespec next = after_ms(WAKE_MS);

@@ -3,6 +3,7 @@
 And while some wait, others are answered."""
 import concurrent.futures
 import sys
+import time
 
 sys.path.append(sys.path[0] + "/../lib")
 from cluster import lines_of  # noqa: E402
@@ -18,11 +19,16 @@ PATIENT = 'connect_timeout = "8s"\n pool_timeout = "8s"\n statement_timeout = "8
 HASTY = 'connect_timeout = "300ms"\n pool_timeout = "300ms"\n statement_timeout = "400ms"'
 
 
+def seconds_of(action):
+    started = time.monotonic()
+    return action(), time.monotonic() - started
+
+
 def said(s, text):
     return sum(text in line for line in lines_of(s.worker_log))
 
 
-with stack(plan=16, worker={"storage": PATIENT}) as s:
+with stack(plan=18, worker={"storage": PATIENT}) as s:
     s.expect("worker", "STORAGE_AWAY")
     s.expect("postgresql", "connection to client lost")
     s.register("example")
@@ -61,6 +67,8 @@ with stack(plan=16, worker={"storage": PATIENT}) as s:
     restart(storage=HASTY)
     s.answer("with short time-outs: an answer", read(), 200)
     resume = s.cluster.suspend()
+    alone, seconds = seconds_of(read)
+    s.tap.ok(alone.status == 503 and 0.4 <= seconds < 5, "a hang: 503 after statement_timeout, not before", f"{seconds:.3f} s")
     with concurrent.futures.ThreadPoolExecutor(CLIENTS) as clients:
         first = {response.status for response in clients.map(read, range(CLIENTS))}
         before = said(s, "did not answer a moment ago")
@@ -82,12 +90,13 @@ with stack(plan=16, worker={"storage": PATIENT}) as s:
     s.tap.equal(set(others), {204}, "writes of others go on all the while")
 
     # The bound of the whole request is the least of all.
-    restart(storage=PATIENT.replace("connect_timeout = \"8s\"", ""), listener='request_timeout = "2500ms"')
+    restart(storage=PATIENT.replace('connect_timeout = "8s"', ""), listener='request_timeout = "2500ms"')
     before = said(s, "no answer within the time allowed")
     resume = s.cluster.suspend()
-    response = read()
+    response, seconds = seconds_of(read)
     resume()
     s.answer("the whole request has a bound", response, 503)
+    s.tap.ok(2.5 <= seconds < 7.5, "which is request_timeout, less than all others", f"{seconds:.3f} s")
     s.tap.equal(said(s, "no answer within the time allowed"), before + 1, "which the worker keeps")
     wait_for(lambda: read().status == 200, 10, "the service is back by itself")
 

@@ -102,6 +102,11 @@ class Stack:
             return path.exists() and path.stat().st_mode & 0o777 and any(
                 line.split()[3] == "00010000" and line.endswith(f"{path}\n") for line in file)
 
+    def worker_answers(self):
+        """Whether somebody would accept a connection."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.folder / "worker.sock")) == 0
+
     def stop_worker(self):
         if self.worker:
             self.worker_status = self.worker_status or stop(self.worker, signal.SIGTERM)
