@@ -252,8 +252,8 @@ static char *decode(const char *what, const char *text, size_t length, bool is_q
     return out;
 }
 
-/* REQUEST_URI without its query, decoded once. NULL: malformed, with a control character
- * (those of ASCII, and U+0080 to U+009F), or out of memory, with *err. */
+/* REQUEST_URI without its query, decoded once. NULL: malformed, with a character that does not
+ * show (Vault: unicode.IsPrint of Go), or out of memory, with *err. */
 static char *decode_path(const struct request *request, struct arena *arena, struct error *err)
 {
     const char *uri = request->parameters.uri ? request->parameters.uri : "";
@@ -264,11 +264,9 @@ static char *decode_path(const struct request *request, struct arena *arena, str
         return NULL;
     }
     char *path = decode("path", uri, length, false, arena, err);
-    for (const unsigned char *c = (unsigned char *)path; c && *c; c++) {
-        if (*c < 0x20 || *c == 0x7F || (*c == 0xC2 && c[1] <= 0x9F)) {
-            error_set(err, ERROR_BAD_REQUEST, "path: control characters are not allowed");
-            return NULL;
-        }
+    if (path && !utf8_printable(path)) {
+        error_set(err, ERROR_BAD_REQUEST, "path: control characters are not allowed");
+        return NULL;
     }
     return path;
 }

@@ -208,6 +208,17 @@ static int inherited_listener(void)
     return fd;
 }
 
+bool server_check_address(const char *address, struct error *err)
+{
+    const char *path = address ? address + strlen(scheme) : "/";
+    char folder[sizeof ((struct sockaddr_un *)0)->sun_path + 1];
+
+    text_format(folder, sizeof folder, "%.*s", (int)(strrchr(path, '/') - path + 1), path);
+    if (!address || access(folder, W_OK | X_OK) == 0)
+        return true;
+    return error_set(err, ERROR_MISCONFIGURED, "listener address: %s: %s", folder, strerror(errno));
+}
+
 static int open_listener(const struct server_options *options, struct error *err)
 {
     if (!options->address) {

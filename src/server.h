@@ -29,6 +29,11 @@ struct server_options {
     void *context;
 };
 
+/* Whether a socket could be made at address; NULL, which needs none, is fine. Makes nothing. False
+ * with *err. */
+bool server_check_address(const char *address, struct error *err)
+    __attribute__((warn_unused_result));
+
 /* From here on a SIGHUP waits for server_run. To be called before anything slow. */
 void server_block_signals(void);
 

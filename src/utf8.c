@@ -61,3 +61,42 @@ size_t utf8_encode(uint32_t c, char *out)
     out[0] = (char)(marks[length] | c);
     return length;
 }
+
+/* Unicode 15: the ranges of the categories that utf8.h names. */
+static const struct {
+    uint32_t low, high;
+} unprintable[] = {
+    {0x0000, 0x001F},   {0x007F, 0x00A0},   {0x00AD, 0x00AD},   {0x0600, 0x0605},
+    {0x061C, 0x061C},   {0x06DD, 0x06DD},   {0x070F, 0x070F},   {0x0890, 0x0891},
+    {0x08E2, 0x08E2},   {0x1680, 0x1680},   {0x180E, 0x180E},   {0x2000, 0x200F},
+    {0x2028, 0x202F},   {0x205F, 0x2064},   {0x2066, 0x206F},   {0x3000, 0x3000},
+    {0xE000, 0xF8FF},   {0xFEFF, 0xFEFF},   {0xFFF9, 0xFFFB},   {0x110BD, 0x110BD},
+    {0x110CD, 0x110CD}, {0x13430, 0x13438}, {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A},
+    {0xE0001, 0xE0001}, {0xE0020, 0xE007F}, {0xF0000, 0xFFFFD}, {0x100000, 0x10FFFD},
+};
+
+/* The code point at the start of a valid sequence of that length. */
+static uint32_t decode(const char *text, size_t length)
+{
+    static const unsigned char masks[] = {0, 0x7F, 0x1F, 0x0F, 0x07}; /* by length */
+    uint32_t c = (unsigned char)text[0] & masks[length];
+
+    for (size_t i = 1; i < length; i++)
+        c = c << 6 | ((unsigned char)text[i] & 0x3F);
+    return c;
+}
+
+bool utf8_printable(const char *text)
+{
+    size_t left = strlen(text), length;
+
+    for (; left > 0; text += length, left -= length) {
+        length = utf8_sequence(text, left);
+        uint32_t c = length > 0 ? decode(text, length) : 0;
+        for (size_t i = 0; i < sizeof unprintable / sizeof *unprintable; i++) {
+            if (c >= unprintable[i].low && c <= unprintable[i].high)
+                return false;
+        }
+    }
+    return true;
+}

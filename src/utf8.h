@@ -20,4 +20,9 @@ size_t utf8_encode(uint32_t c, char *out);
 /* Whether text is UTF-8 throughout. */
 bool utf8_valid(const char *text);
 
+/* Whether text, valid UTF-8, has only characters that show: no control and format characters, no
+ * space but U+0020, nothing of private use (Unicode's categories Cc, Cf, Zl, Zp, Zs, Co). Code
+ * points that mean nothing yet pass. */
+bool utf8_printable(const char *text);
+
 #endif

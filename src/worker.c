@@ -44,11 +44,11 @@ static bool compile_policy(void *context, const char *namespace_path, const char
 }
 
 /* Everything that -t tests once the configuration is read. */
-static bool test(struct db *db, struct error *err)
+static bool test(const struct config *config, struct db *db, struct error *err)
 {
     unsigned faults = 0;
 
-    if (!schema_check(db, err) || !store_policy_each(db, compile_policy, &faults, err)) {
+    if (!server_check_address(config->address, err) || !schema_check(db, err) || !store_policy_each(db, compile_policy, &faults, err)) {
         report(err);
         return false;
     }
@@ -122,7 +122,7 @@ int main(int argc, char *argv[])
     if (!service)
         report(&err);
     else
-        good = testing ? test(service_db(service), &err) : serve(service, &err);
+        good = testing ? test(service_config(service), service_db(service), &err) : serve(service, &err);
     service_close(service);
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -3,6 +3,7 @@
 which parameters a client is warned about. methods.py has the methods."""
 import re
 import sys
+from urllib.parse import quote
 
 sys.path.append(sys.path[0] + "/../lib")
 from harness import CATALOG, CONTAINER, NOT_ALLOWED, stack  # noqa: E402
@@ -130,7 +131,8 @@ REFUSED = [
     (CONTAINER + "A%C3%A9", 404, UNSUPPORTED),
     (CONTAINER + "%D0%90", 404, UNSUPPORTED), # a letter that looks like A
     (CONTAINER + "%EF%BC%A1", 404, UNSUPPORTED), # a wide A
-    (CONTAINER + "A%E2%80%8B", 404, UNSUPPORTED), # a space of no width
+    *((CONTAINER + "A" + quote(c), 400, CONTROL) # no control characters to ASCII, but none that show
+      for c in "\xa0\xad\u200b\u2028\u202e\u3000\ufeff\ue000\U000e0001\U0010fffd"),
     (CONTAINER + "A%C2%85", 400, CONTROL),
     (CONTAINER + "A%0D%0AX-Evil:1", 400, CONTROL),
     (CONTAINER + "A%1B[2J", 400, CONTROL),
