@@ -3,8 +3,9 @@
 and the lines of nginx/README.md for a server that is there: run as they stand.
 
 What is not as on a server: what lies below /etc, /run, /usr and /var lies below a private folder,
-the port is not 443, nobody is root, and packages are only asked for.
+the port is not 443, all are one user, so that no user is made, and packages are only asked for.
 """
+import getpass
 import os
 import re
 import shutil
@@ -41,6 +42,21 @@ http {
     }
 }
 """
+# What only root may run, and what finds its files below / by itself.
+STAND_INS = {
+    "runtime-catalogd": 'exec "$ROOT/usr/sbin/runtime-catalogd" -c "$ROOT/etc/runtime-catalog/runtime-catalog.conf" "$@"',
+    "runuser": 'shift 3; exec "$@"',
+    "useradd": "",
+    "usermod": "",
+    "install": r"""
+arguments=()
+while (($#)); do
+    case $1 in -o | -g) shift ;; *) arguments+=("$1") ;; esac
+    shift
+done
+exec /usr/bin/install "${arguments[@]}"
+""",
+}
 PRELUDE = """
 set -euE
 trap 'echo "failed: $BASH_COMMAND" >&2' ERR
@@ -94,16 +110,18 @@ class Machine:
             os.environ, ROOT=str(self.root), PORT=str(self.port), HOST=HOST, PGHOST=str(cluster.socket),
             PGUSER="postgres",
             PATH=f"{self.root}/moved:{self.root}/usr/sbin:{self.root}/usr/bin:/usr/lib/postgresql/15/bin:{os.environ['PATH']}:/usr/sbin")
-        worker = self.root / "moved/runtime-catalogd"
-        worker.parent.mkdir()
-        worker.write_text('#!/bin/sh\nexec "$ROOT/usr/sbin/runtime-catalogd" '
-                          '-c "$ROOT/etc/runtime-catalog/runtime-catalog.conf" "$@"\n')
-        worker.chmod(0o755)
+        (self.root / "etc/postgresql/15").mkdir(parents=True)
+        (self.root / "etc/postgresql/15/main").symlink_to(cluster.data)
+        (self.root / "moved").mkdir()
+        for name, command in STAND_INS.items():
+            (self.root / "moved" / name).write_text(f"#!/bin/bash\n{command}\n")
+            (self.root / "moved" / name).chmod(0o755)
         self.make_certificate()
         self.move_checkout()
         self.configure_nginx()
 
     def moved(self, text):
+        text = text.replace("  runtime-catalog  ", f"  {getpass.getuser()}  ") # pg_ident.conf
         return re.sub(r"(?<![\w./\"-])/(usr|etc|run|var)(?=[/ \n])|(?<=[=\":])/(usr|etc|run|var)(?=[/ \n])",
                       lambda match: str(self.root) + match[0], text)
 
@@ -161,7 +179,7 @@ with database(copy_checkout) as cluster:
     (machine.root / "etc/nginx/sites-enabled/runtime-catalog.conf").unlink()
     machine.configure_nginx("include snippets/runtime-catalog/http.conf;", server)
     done = machine.run(f"""
-runtime-catalogd &
+runuser -u runtime-catalog -- runtime-catalogd &
 nginx -t
 nginx -s reload
 export RUNTIME_CATALOG_DSN='dbname=runtime_catalog' VAULT_ADDR=https://{OTHER}
