@@ -6,10 +6,13 @@
 #include "text.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum { FILE_MAX = 1024 * 1024 };
 
@@ -123,6 +126,15 @@ static bool set_duration(unsigned *member, const json_t *value, unsigned low, un
     return true;
 }
 
+/* What a request's memory has room for, with all that is made of it. */
+static bool set_request_size(void *member, const json_t *value, const char **wanted)
+{
+    bool good = set_size(member, value, wanted) && *(size_t *)member <= 32 << 20;
+
+    *wanted = "a size from 1KiB to 32MiB, such as \"1MiB\"";
+    return good;
+}
+
 static bool set_staleness(void *member, const json_t *value, const char **wanted)
 {
     *wanted = "a duration from \"0s\" to \"60s\", such as \"50ms\"";
@@ -157,7 +169,7 @@ static bool set_log_format(void *member, const json_t *value, const char **wante
     X("storage", statement_timeout, statement_ms, "\"5s\"", set_timeout)                     \
     X("listener", address, address, NULL, set_address)                                       \
     X("listener", mode, mode, "\"0660\"", set_mode)                                          \
-    X("listener", max_request_size, max_request_size, "\"1MiB\"", set_size)                  \
+    X("listener", max_request_size, max_request_size, "\"1MiB\"", set_request_size)                  \
     X("listener", threads, threads, "64", set_threads)                                       \
     X("listener", request_timeout, request_ms, "\"10s\"", set_timeout)                       \
     X("listener", shutdown_timeout, shutdown_ms, "\"10s\"", set_timeout)                     \
@@ -291,10 +303,11 @@ static bool check_whole(const struct reader *reader)
                          "%s: storage max_connections: must be at most half of listener threads "
                          "(%u), so that a database that hangs leaves threads for other answers",
                          reader->file_name, config->threads / 2);
-    if (config->connect_ms >= config->request_ms)
+    if (config->connect_ms > config->request_ms / 2)
         return error_set(reader->err, ERROR_MISCONFIGURED,
-                         "%s: storage connect_timeout: must be less than listener "
-                         "request_timeout", reader->file_name);
+                         "%s: storage connect_timeout: must be at most half of listener "
+                         "request_timeout",
+                         reader->file_name);
     return true;
 }
 
@@ -331,9 +344,25 @@ bool config_parse(struct config *config, const char *file_name, const char *text
     return good;
 }
 
+/* Not a pipe, on which somebody would have to wait. NULL with errno. */
+static FILE *open_regular(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat status;
+    FILE *file = NULL;
+
+    if (fd >= 0 && fstat(fd, &status) == 0 && !S_ISREG(status.st_mode))
+        errno = EINVAL;
+    else if (fd >= 0)
+        file = fdopen(fd, "r");
+    if (fd >= 0 && !file)
+        close(fd);
+    return file;
+}
+
 bool config_load(struct config *config, const char *path, struct error *err)
 {
-    FILE *file = fopen(path, "re");
+    FILE *file = open_regular(path);
     char *text = malloc(FILE_MAX);
     bool good = false;
 

@@ -50,7 +50,7 @@ struct db {
     int64_t moved_at;     /* when a connection was lent or came back last */
     enum state state;
     bool trying;      /* not STATE_GOOD: somebody is making the next attempt to connect */
-    int64_t retry_at; /* STATE_AWAY: not before */
+    int64_t retry_at; /* no attempt before */
 };
 
 static _Thread_local int64_t thread_deadline; /* of now_ms(); 0: none */
@@ -262,25 +262,28 @@ static void connections_free(struct connection *connections)
     }
 }
 
-/* A server that hangs does not answer on old connections either; one that has no room for
- * another may well do. */
-static void note_attempt(struct db *db, bool connected)
+/* Whether the attempt says that PostgreSQL is away: others that serve say that it has only no
+ * room for one more. A server that hangs does not answer on old connections either. */
+static bool note_attempt(struct db *db, bool connected)
 {
     struct connection *useless = NULL;
 
     pthread_mutex_lock(&db->mutex);
+    bool full = !connected && db->state == STATE_GOOD && db->connections > 1;
     if (db->state == STATE_AWAY && connected)
         log_info("storage is back");
     if (db->state == STATE_DOUBT && !connected)
         useless = take_all_idle(db);
-    db->state = connected ? STATE_GOOD : STATE_AWAY;
+    if (!full)
+        db->state = connected ? STATE_GOOD : STATE_AWAY;
     db->trying = false;
-    db->retry_at = now_ms() + RETRY_MS;
+    db->retry_at = connected ? 0 : now_ms() + RETRY_MS;
     if (!connected)
         db->connections--;
     pthread_cond_broadcast(&db->changed);
     pthread_mutex_unlock(&db->mutex);
     connections_free(useless);
+    return !connected && !full;
 }
 
 static void forget_connection(struct db *db, struct connection *connection)
@@ -310,7 +313,8 @@ static enum turn next_turn(const struct db *db)
         return TURN_IDLE;
     if (db->state == STATE_AWAY && (db->trying || now_ms() < db->retry_at))
         return TURN_AWAY;
-    if (db->trying || !may_connect || db->connections >= db->options.max_connections)
+    if (db->trying || !may_connect || db->connections >= db->options.max_connections ||
+        (db->connections > 0 && db->state == STATE_GOOD && now_ms() < db->retry_at))
         return TURN_WAIT;
     return TURN_NEW;
 }
@@ -333,9 +337,9 @@ static bool wait_for_change(struct db *db, int64_t deadline)
 
 /* Takes an idle connection, or the right to make one (*connection NULL). False: the database
  * is away, or none came free in time. */
-static bool take(struct db *db, struct connection **connection, struct error *err)
+static bool take(struct db *db, int64_t deadline, struct connection **connection,
+                 struct error *err)
 {
-    int64_t deadline = deadline_after(db->options.pool_ms);
     enum turn turn;
 
     *connection = NULL;
@@ -360,17 +364,19 @@ static bool take(struct db *db, struct connection **connection, struct error *er
 
 static struct connection *acquire(struct db *db, struct error *err)
 {
+    int64_t deadline = deadline_after(db->options.pool_ms);
     struct connection *connection;
 
-    while (take(db, &connection, err)) {
-        if (!connection) {
+    while (take(db, deadline, &connection, err)) {
+        bool is_new = !connection;
+        if (is_new)
             connection = connection_new(&db->options, err);
-            note_attempt(db, connection != NULL);
+        if (is_new && (note_attempt(db, connection != NULL) || connection))
             return connection;
-        }
-        if (connection_is_fresh(connection))
+        if (!is_new && connection_is_fresh(connection))
             return connection;
-        forget_connection(db, connection);
+        if (!is_new)
+            forget_connection(db, connection);
     }
     return NULL;
 }
@@ -550,6 +556,22 @@ void db_result_free(struct db_result *result)
     PQclear((PGresult *)result);
 }
 
+/* A password in a URI that holds an unescaped '@' or '/' ends up here, and libpq's messages
+ * would show it. */
+static bool option_is_plausible(const PQconninfoOption *option, struct error *err)
+{
+    const char *value = option->val ? option->val : "";
+
+    if (strcmp(option->keyword, "host") == 0 && strchr(value, '@') && *value != '/')
+        return error_set(err, ERROR_MISCONFIGURED,
+                         "connection_url: the host holds an '@': in a URI's password write %%40");
+    if (strcmp(option->keyword, "port") == 0 && value[strspn(value, "0123456789,")])
+        return error_set(err, ERROR_MISCONFIGURED,
+                         "connection_url: the port is no number: in a URI's password write %%2F "
+                         "for '/' and %%3A for ':'");
+    return true;
+}
+
 /* libpq's message about a connection string may quote it, password and all. */
 static bool connection_url_is_valid(const char *connection_url, struct error *err)
 {
@@ -561,8 +583,11 @@ static bool connection_url_is_valid(const char *connection_url, struct error *er
         return error_set(err, ERROR_MISCONFIGURED,
                          "connection_url: neither keyword=value pairs nor a postgresql:// URI "
                          "that libpq understands");
+    bool good = true;
+    for (const PQconninfoOption *option = options; option->keyword; option++)
+        good = good && option_is_plausible(option, err);
     PQconninfoFree(options);
-    return true;
+    return good;
 }
 
 struct db *db_open(const struct db_options *options, struct error *err)

@@ -4,15 +4,18 @@
 #include "text.h"
 #include "utf8.h"
 
+#include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 enum {
-    TEXT_MAX = 4096, /* of the formatted text, before escapes */
-    LINE_MAX_BYTES = 8192,
+    TEXT_MAX = 2048, /* of the formatted text, before escapes */
+    LINE_MAX_BYTES = 4096, /* what a pipe that has room takes at once (PIPE_BUF) */
+    PATIENCE_MS = 100,
 };
 
 static const char *const level_names[] = {"trace", "debug", "info", "warn", "error"};
@@ -99,6 +102,29 @@ static void format_now(char out[static 32])
     text_format(out, 32, "%s.%03ldZ", seconds, now.tv_nsec / 1000000);
 }
 
+/* One write a line. Whoever reads the log may have stopped to: the first line that finds no room
+ * waits a moment, those after it are counted and let go. If stderr is gone there is nobody left
+ * to tell. */
+static void put(const char *line)
+{
+    static _Atomic unsigned lost;
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+    char notice[64];
+
+    if (poll(&out, 1, lost == 0 ? PATIENCE_MS : 0) == 0) {
+        lost++;
+        return;
+    }
+    unsigned count = atomic_exchange(&lost, 0);
+    if (count > 0) {
+        text_format(notice, sizeof notice, "(%u lines of the log were lost)\n", count);
+        if (write(STDERR_FILENO, notice, strlen(notice)) < 0)
+            return;
+    }
+    if (write(STDERR_FILENO, line, strlen(line)) < 0)
+        return;
+}
+
 void log_write(enum log_level level, const char *format, ...)
 {
     char text[TEXT_MAX], escaped[LINE_MAX_BYTES - 256], line[LINE_MAX_BYTES], now[32];
@@ -122,7 +148,5 @@ void log_write(enum log_level level, const char *format, ...)
         text_format(line, sizeof line - 1, "%s %s %s%s%s", now, level_tags[level], escaped,
                     id ? " request_id=" : "", id ? id : "");
     strcat(line, "\n");
-    /* One write a line. If stderr is gone there is nobody left to tell. */
-    if (write(STDERR_FILENO, line, strlen(line)) < 0)
-        return;
+    put(line);
 }

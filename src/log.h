@@ -34,7 +34,8 @@ bool log_format_parse(const char *name, enum log_format *out);
 void log_set_request_id(const char *request_id);
 
 /* Writes a line if level is enabled. Control bytes and invalid UTF-8 in the text are escaped,
- * so that one event stays one line whatever a client sent. Lines end at 8 KiB. */
+ * so that one event stays one line whatever a client sent. Lines end at 4 KiB. Where
+ * nobody reads the log, lines are lost rather than waited for. */
 void log_write(enum log_level level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

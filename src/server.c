@@ -26,8 +26,10 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -49,6 +51,11 @@ static const char scheme[] = "unix:"; /* of an address */
 struct pool {
     const struct server_options *options;
     int listener;
+    struct own {
+        char path[sizeof ((struct sockaddr_un *)0)->sun_path]; /* "": the socket was passed */
+        dev_t device;
+        ino_t inode;
+    } own; /* the socket that we made */
     _Atomic bool stopping; /* no connection is accepted any more */
     pthread_t *threads;    /* started of them */
     unsigned started;
@@ -163,33 +170,45 @@ static void *serve_all(void *context)
 /* A socket file that nobody answers on is left over from a worker that was killed. */
 static bool remove_stale(const struct sockaddr_un *address)
 {
-    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool stale = probe >= 0 &&
+    struct stat file;
+    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool stale = probe >= 0 && lstat(address->sun_path, &file) == 0 && S_ISSOCK(file.st_mode) &&
                  connect(probe, (const struct sockaddr *)address, sizeof *address) != 0 &&
                  errno == ECONNREFUSED;
 
     if (probe >= 0)
         close(probe);
+    errno = EADDRINUSE;
     return stale && unlink(address->sun_path) == 0;
 }
 
-static bool listen_on(int fd, const char *path, mode_t mode)
+/* Takes the path from the socket that we made, unless somebody else's is there by now. */
+static void remove_own(const struct own *own)
+{
+    struct stat file;
+
+    if (lstat(own->path, &file) == 0 && file.st_dev == own->device && file.st_ino == own->inode)
+        unlink(own->path);
+}
+
+static bool listen_on(int fd, struct own *own, mode_t mode)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     const struct sockaddr *any = (const struct sockaddr *)&address;
+    struct stat file;
 
-    if (strlen(path) >= sizeof address.sun_path) {
-        errno = ENAMETOOLONG;
-        return false;
-    }
-    strcpy(address.sun_path, path);
+    strcpy(address.sun_path, own->path);
     /* Made without rights, so that nobody connects before the mode is set. */
     mode_t mask = umask(0777);
     bool bound = bind(fd, any, sizeof address) == 0 ||
                  (errno == EADDRINUSE && remove_stale(&address) &&
                   bind(fd, any, sizeof address) == 0);
     umask(mask);
-    return bound && listen(fd, SOMAXCONN) == 0 && chmod(path, mode) == 0;
+    if (!bound || lstat(own->path, &file) != 0)
+        return false;
+    own->device = file.st_dev;
+    own->inode = file.st_ino;
+    return listen(fd, SOMAXCONN) == 0 && chmod(own->path, mode) == 0;
 }
 
 /* File descriptor of a socket that is listening already: systemd's (sd_listen_fds(3)) or
@@ -219,7 +238,9 @@ bool server_check_address(const char *address, struct error *err)
     return error_set(err, ERROR_MISCONFIGURED, "listener address: %s: %s", folder, strerror(errno));
 }
 
-static int open_listener(const struct server_options *options, struct error *err)
+/* *own is filled if the socket is ours to make. */
+static int open_listener(const struct server_options *options, struct own *own,
+                         struct error *err)
 {
     if (!options->address) {
         int fd = inherited_listener();
@@ -229,10 +250,14 @@ static int open_listener(const struct server_options *options, struct error *err
                       "brought a listening socket");
         return fd;
     }
-    const char *path = options->address + strlen(scheme);
+    if (!text_format(own->path, sizeof own->path, "%s", options->address + strlen(scheme))) {
+        errno = ENAMETOOLONG;
+        fail(err, options->address);
+        return -1;
+    }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || !listen_on(fd, path, options->mode)) {
-        fail(err, path);
+    if (fd < 0 || !listen_on(fd, own, options->mode)) {
+        fail(err, own->path);
         if (fd >= 0)
             close(fd);
         return -1;
@@ -292,7 +317,7 @@ static bool has_backlog(int listener)
 /* The path goes first, so that nobody comes any more; who had come is still accepted. */
 static void close_own_listener(struct pool *pool, const struct timespec *deadline)
 {
-    unlink(pool->options->address + strlen(scheme));
+    remove_own(&pool->own);
     pthread_mutex_lock(&pool->mutex);
     while (has_backlog(pool->listener) && !is_past(deadline)) {
         struct timespec next = after_ms(WAKE_MS);
@@ -309,7 +334,7 @@ static void close_own_listener(struct pool *pool, const struct timespec *deadlin
 static unsigned drain(struct pool *pool)
 {
     struct timespec deadline = after_ms(pool->options->shutdown_ms);
-    bool own = pool->options->address != NULL;
+    bool own = *pool->own.path != '\0';
 
     if (own)
         close_own_listener(pool, &deadline);
@@ -357,11 +382,26 @@ static bool start_threads(struct pool *pool, struct error *err)
     return pool->started == wanted;
 }
 
-static void pool_init(struct pool *pool, const struct server_options *options, int listener)
+/* Every connection has a descriptor, here and to PostgreSQL. */
+static void check_descriptors(const struct server_options *options)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_max < options->descriptors)
+        log_warn("%ju file descriptors are too few: up to %u are needed, see ulimit -n",
+                 (uintmax_t)limit.rlim_max, options->descriptors);
+}
+
+static void pool_init(struct pool *pool, const struct server_options *options, int listener,
+                      const struct own *own)
 {
     pthread_condattr_t attributes;
 
-    *pool = (struct pool){.options = options, .listener = listener};
+    *pool = (struct pool){.options = options, .listener = listener, .own = *own};
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -386,26 +426,38 @@ void server_block_signals(void)
     pthread_sigmask(SIG_BLOCK, &hang_up, NULL);
 }
 
+/* The next signal. One that stops comes before any number of others. */
+static int await_signal(const sigset_t *signals)
+{
+    static const struct timespec at_once = {0};
+    sigset_t stops = *signals;
+
+    sigdelset(&stops, SIGHUP);
+    int received = sigtimedwait(&stops, NULL, &at_once);
+    return received > 0 ? received : sigwaitinfo(signals, NULL);
+}
+
 /* Until told to stop. */
 static void await_stop(const struct server_options *options, const sigset_t *signals)
 {
-    for (;;) {
-        int received = 0;
-        if (sigwait(signals, &received) != 0)
-            continue;
-        if (received != SIGHUP) {
-            log_info("stopping: %s", strsignal(received));
-            return;
+    int received = 0;
+
+    while (received <= 0) {
+        received = await_signal(signals);
+        if (received == SIGHUP) {
+            options->reload(options->context);
+            received = 0;
         }
-        options->reload(options->context);
     }
+    log_info("stopping: %s", strsignal(received));
 }
 
 bool server_run(const struct server_options *options, unsigned *left, struct error *err)
 {
     static struct pool pool; /* threads that outlive the drain still look at it */
     sigset_t signals;
-    int listener = open_listener(options, err);
+    struct own own = {.path = ""};
+    int listener = open_listener(options, &own, err);
 
     *left = 0;
     if (listener < 0)
@@ -415,8 +467,10 @@ bool server_run(const struct server_options *options, unsigned *left, struct err
     collect_signals(&signals);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGUSR1, SIG_IGN); /* to libfcgi it means that no more is to be accepted */
     FCGX_Init();
-    pool_init(&pool, options, listener);
+    check_descriptors(options);
+    pool_init(&pool, options, listener, &own);
     bool started = start_threads(&pool, err);
     if (started) {
         log_info("serving with %u threads", options->threads);

@@ -20,6 +20,7 @@ struct server_options {
                             file descriptor 0 (spawn-fcgi) */
     mode_t mode;         /* of a socket that is made */
     unsigned threads;
+    unsigned descriptors; /* that may be open at once, all told; fewer: a warning */
     unsigned request_ms;  /* bound of waiting for the web server in the middle of a request */
     unsigned shutdown_ms; /* bound of answering what was accepted, once told to stop */
     /* Serves one request; called by every thread. */

@@ -79,6 +79,7 @@ static bool serve(struct service *service, struct error *err)
             .address = config->address,
             .mode = config->mode,
             .threads = config->threads,
+            .descriptors = config->threads + 2 * config->max_connections + 16,
             .request_ms = config->request_ms,
             .shutdown_ms = config->shutdown_ms,
             .serve = service_serve,

@@ -28,7 +28,7 @@ def said(s, text):
     return sum(text in line for line in lines_of(s.worker_log))
 
 
-with stack(plan=18, worker={"storage": PATIENT}) as s:
+with stack(plan=18, worker={"storage": PATIENT, "listener": 'request_timeout = "16s"'}) as s:
     s.expect("worker", "STORAGE_AWAY")
     s.expect("postgresql", "connection to client lost")
     s.register("example")
@@ -90,7 +90,7 @@ with stack(plan=18, worker={"storage": PATIENT}) as s:
     s.tap.equal(set(others), {204}, "writes of others go on all the while")
 
     # The bound of the whole request is the least of all.
-    restart(storage=PATIENT.replace('connect_timeout = "8s"', ""), listener='request_timeout = "2500ms"')
+    restart(storage=PATIENT.replace('connect_timeout = "8s"', 'connect_timeout = "1s"'), listener='request_timeout = "2500ms"')
     before = said(s, "no answer within the time allowed")
     resume = s.cluster.suspend()
     response, seconds = seconds_of(read)

@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 """The FastCGI socket itself: a peer that stops in the middle of something holds nobody up, and
 what it sends whole is served."""
-import socket
 import struct
 import sys
 
@@ -28,15 +27,9 @@ def parameters(**pairs):
 
 
 with stack(plan=13, worker={"storage": 'connect_timeout = "200ms"', "listener": 'request_timeout = "500ms"'}) as s:
-    def connect():
-        peer = socket.socket(socket.AF_UNIX)
-        peer.settimeout(20)
-        peer.connect(str(s.folder / "worker.sock"))
-        return peer
-
     def send(data):
         """What comes back until the worker hangs up."""
-        with connect() as peer:
+        with s.connect_to_worker() as peer:
             peer.sendall(data)
             answer = b""
             while piece := peer.recv(65536):
@@ -61,7 +54,7 @@ with stack(plan=13, worker={"storage": 'connect_timeout = "200ms"', "listener": 
         s.tap.ok(b"the body ended early" in send(data), f"a peer that sends {name}")
 
     # As many as there are threads, and more.
-    peers = [connect() for _ in range(2 * THREADS)]
+    peers = [s.connect_to_worker() for _ in range(2 * THREADS)]
     for peer in peers:
         peer.sendall(read[:60])
     s.answer("while all threads wait for such peers a client waits for its turn", s.request("GET", CATALOG), 200)

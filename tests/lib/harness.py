@@ -102,6 +102,13 @@ class Stack:
             return path.exists() and path.stat().st_mode & 0o777 and any(
                 line.split()[3] == "00010000" and line.endswith(f"{path}\n") for line in file)
 
+    def connect_to_worker(self):
+        """As nginx does."""
+        peer = socket.socket(socket.AF_UNIX)
+        peer.settimeout(20)
+        peer.connect(str(self.folder / "worker.sock"))
+        return peer
+
     def worker_answers(self):
         """Whether somebody would accept a connection."""
         with socket.socket(socket.AF_UNIX) as probe:
