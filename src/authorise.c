@@ -3,6 +3,7 @@
 
 #include "arena.h"
 #include "policy.h"
+#include "policy_default.h"
 #include "request.h"
 #include "route.h"
 #include "store_token.h"
@@ -15,43 +16,50 @@ static bool deny(struct error *err)
     return error_set(err, ERROR_PERMISSION_DENIED, ERROR_TEXT_NOT_ALLOWED);
 }
 
-/* The built-in policy that allows everything, sudo included. */
-static bool is_root(const struct caller *caller)
+bool authorise_is_root(const json_t *policies)
 {
-    json_t *first = json_array_get(json_array_get(caller->policies, 0), 0);
+    json_t *first = json_array_get(json_array_get(policies, 0), 0);
 
-    return json_array_size(caller->policies) == 1 && json_is_string(first) &&
+    return json_array_size(policies) == 1 && json_is_string(first) &&
            strcmp(json_string_value(first), "root") == 0;
 }
 
-/* The token's policies that exist; one that does not grants nothing until it does. */
-static struct policy *compile(const struct caller *caller, struct arena *arena,
-                              struct error *err)
+/* The text of a stored policy, or of one that is built in; NULL: it does not exist. */
+static const char *text_of(const json_t *pair)
+{
+    const char *text = json_string_value(json_array_get(pair, 1));
+    const char *name = json_string_value(json_array_get(pair, 0));
+
+    return !text && strcmp(name, "default") == 0 ? policy_default_text : text;
+}
+
+/* Of a token's policies those that exist; one that does not grants nothing until it does. */
+struct policy *authorise_compile(const json_t *policies, const char *accessor,
+                                 struct arena *arena, struct error *err)
 {
     size_t count = 0, i;
     json_t *pair;
-    struct policy_source *sources =
-        arena_alloc(arena, json_array_size(caller->policies) * sizeof *sources);
+    struct policy_source *sources = arena_alloc(arena, json_array_size(policies) * sizeof *sources);
 
     if (!sources) {
         error_exhausted(err);
         return NULL;
     }
-    json_array_foreach(caller->policies, i, pair)
+    json_array_foreach(policies, i, pair)
     {
-        json_t *text = json_array_get(pair, 1);
-        if (json_is_string(text))
+        const char *text = text_of(pair);
+        if (text)
             sources[count++] = (struct policy_source){
                 .name = json_string_value(json_array_get(pair, 0)),
-                .text = json_string_value(text),
-                .length = json_string_length(text),
+                .text = text,
+                .length = strlen(text),
             };
     }
     struct policy *policy = policy_compile(sources, count, err);
     if (!policy && err->code == ERROR_BAD_REQUEST) {
         char fault[ERROR_DETAIL_MAX];
-        text_format(fault, sizeof fault, "a policy of accessor %s does not compile: %s",
-                    caller->accessor, err->text);
+        text_format(fault, sizeof fault, "a policy of accessor %s does not compile: %s", accessor,
+                    err->text);
         error_set(err, ERROR_INTERNAL, "internal error");
         memcpy(err->detail, fault, sizeof fault);
     }
@@ -60,7 +68,7 @@ static struct policy *compile(const struct caller *caller, struct arena *arena,
 
 /* Whether the namespace asked for lies in the token's own tree; the path that policies see is
  * relative to the token's namespace. */
-static bool locate(const struct caller *caller, const struct request *request,
+static bool locate(struct caller *caller, const struct request *request,
                    struct arena *arena, const char **path, struct error *err)
 {
     const char *target = arena_format(arena, "%s%s", request->site, request->named);
@@ -72,20 +80,22 @@ static bool locate(const struct caller *caller, const struct request *request,
     if (!caller->namespace_exists)
         return error_set(err, ERROR_NOT_FOUND,
                          "no handler for route \"%s\". route entry not found.", request->path);
-    *path = arena_format(arena, "%s%s", target + strlen(caller->token_namespace), request->path);
+    caller->below = target + strlen(caller->token_namespace);
+    *path = arena_format(arena, "%s%s", caller->below, request->path);
     return *path || error_exhausted(err);
 }
 
-bool authorise(const struct caller *caller, const struct match *match,
-               const struct request *request, struct arena *arena, struct error *err)
+bool authorise(struct caller *caller, const struct match *match, const struct request *request,
+               struct arena *arena, struct error *err)
 {
     const char *path = NULL;
 
     if (!locate(caller, request, arena, &path, err))
         return false;
-    if (is_root(caller))
+    caller->sudo = authorise_is_root(caller->policies);
+    if (caller->sudo)
         return true;
-    struct policy *policy = compile(caller, arena, err);
+    struct policy *policy = authorise_compile(caller->policies, caller->accessor, arena, err);
     if (!policy)
         return false;
     struct policy_decision decision = policy_evaluate(policy, &(struct policy_request){
@@ -94,5 +104,6 @@ bool authorise(const struct caller *caller, const struct match *match,
                                                                   .data = request->data,
                                                               });
     policy_free(policy);
+    caller->sudo = decision.sudo;
     return (decision.allowed && (decision.sudo || !match->sudo)) || deny(err);
 }

@@ -167,6 +167,7 @@ static bool set_log_format(void *member, const json_t *value, const char **wante
     X("storage", connect_timeout, connect_ms, "\"2s\"", set_timeout)                         \
     X("storage", pool_timeout, pool_ms, "\"2s\"", set_timeout)                               \
     X("storage", statement_timeout, statement_ms, "\"5s\"", set_timeout)                     \
+    X("storage", tidy_interval, tidy_ms, "\"1m\"", set_timeout)                                \
     X("listener", address, address, NULL, set_address)                                       \
     X("listener", mode, mode, "\"0660\"", set_mode)                                          \
     X("listener", max_request_size, max_request_size, "\"1MiB\"", set_request_size)                  \

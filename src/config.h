@@ -18,6 +18,7 @@ struct config { /* strings are ours */
     char *connection_url; /* may hold a password */
     unsigned max_connections; /* at most threads / 2 */
     unsigned connect_ms, pool_ms, statement_ms;
+    unsigned tidy_ms; /* between two looks for tokens that have ended */
     char *address; /* NULL: not set */
     mode_t mode;
     size_t max_request_size; /* bytes */

@@ -85,6 +85,7 @@ static const struct {
     {"policy_text_check", ERROR_BAD_REQUEST, "policy: 524288 bytes at most"},
     {"token_policies_check", ERROR_BAD_REQUEST, "policies: 4096 bytes at most"},
     {"token_display_name_check", ERROR_BAD_REQUEST, "display_name: 4096 bytes at most"},
+    {"token_meta_check", ERROR_BAD_REQUEST, "meta: 4096 bytes at most"},
     {"schema_version_pkey", ERROR_ALREADY_DONE, "this migration has run already"},
 };
 

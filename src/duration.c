@@ -6,6 +6,9 @@
 
 #include "text.h"
 
+#include <inttypes.h>
+#include "text.h"
+
 #include <stddef.h>
 #include <string.h>
 
@@ -72,4 +75,23 @@ bool duration_parse(const char *text, int64_t *ns)
         if (!read_component(&text, &part) || __builtin_add_overflow(*ns, part, ns))
             return false;
     return true;
+}
+
+void duration_format(char out[static DURATION_TEXT], int64_t seconds)
+{
+    int64_t hours = seconds / 3600, minutes = seconds % 3600 / 60;
+    int left = (int)(seconds % 60);
+
+    if (hours > 0 && left > 0)
+        text_format(out, DURATION_TEXT, "%" PRId64 "h%" PRId64 "m%ds", hours, minutes, left);
+    else if (hours > 0 && minutes > 0)
+        text_format(out, DURATION_TEXT, "%" PRId64 "h%" PRId64 "m", hours, minutes);
+    else if (hours > 0)
+        text_format(out, DURATION_TEXT, "%" PRId64 "h", hours);
+    else if (minutes > 0 && left > 0)
+        text_format(out, DURATION_TEXT, "%" PRId64 "m%ds", minutes, left);
+    else if (minutes > 0)
+        text_format(out, DURATION_TEXT, "%" PRId64 "m", minutes);
+    else
+        text_format(out, DURATION_TEXT, "%ds", left);
 }

@@ -15,4 +15,10 @@
  * and *ns undefined, for any other text and for what 63 bits cannot hold. */
 bool duration_parse(const char *text, int64_t *ns) __attribute__((warn_unused_result));
 
+enum { DURATION_TEXT = 48 };
+
+/* Seconds as Vault's warnings spell them, without parts that are zero at the end: "768h",
+ * "1h0m5s", "90s" as "1m30s". */
+void duration_format(char out[static DURATION_TEXT], int64_t seconds);
+
 #endif

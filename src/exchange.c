@@ -24,7 +24,7 @@ static bool handle(struct call *call, struct error *err)
     response->mount_type = call->match->route->mount_type;
     if (!operation->handler(call, err))
         return false;
-    bool says_nothing = !response->data && !response->warnings;
+    bool says_nothing = !response->data && !response->auth && !response->warnings;
     return says_nothing || response->is_bare ||
            route_warn(call->match, call->request->data, &response->warnings, call->arena,
                       err);
@@ -56,13 +56,15 @@ void exchange_serve(const struct exchange *exchange, const struct input *input,
 
     bool ok = request_parse(&request, input, exchange->max_request_size, arena, &err);
     log_set_request_id(request.id);
-    ok = ok && route_find(&match, request.path, request.operation, arena, &err) &&
-         authenticate(&caller, &credential, &object, exchange->db, &match, &request, arena,
-                      &err) &&
-         authorise(&caller, &match, &request, arena, &err);
+    ok = ok && route_find(&match, request.path, request.operation, arena, &err);
+    if (ok && !(match.route && match.route->open))
+        ok = authenticate(&caller, &credential, &object, exchange->db, &match, &request, arena,
+                          &err) &&
+             authorise(&caller, &match, &request, arena, &err);
     if (ok) {
         struct call call = {
             .db = exchange->db,
+            .api_version = exchange->api_version,
             .arena = arena,
             .request = &request,
             .match = &match,

@@ -16,6 +16,7 @@ struct output;
 struct exchange {
     struct db *db;
     size_t max_request_size; /* bytes of a body */
+    const char *api_version; /* the Vault whose API is followed */
 };
 
 /* Serves one request. The arena is the request's; it is the caller's to reset. */

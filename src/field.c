@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "field.h"
 
+#include "duration.h"
 #include "text.h"
 
 #include <string.h>
@@ -120,4 +121,117 @@ bool field_boolean(const json_t *data, const char *field, bool *out, struct erro
              (*json_string_value(value) && !text_parse_bool(json_string_value(value), out)))
         return refuse(field, "true or false", err);
     return true;
+}
+
+/* Adds text[length] without the blanks around it, unless nothing is left. */
+static bool add_string(json_t *list, const char *text, size_t length)
+{
+    while (length > 0 && strchr(" \t\r\n", *text)) {
+        text++;
+        length--;
+    }
+    while (length > 0 && strchr(" \t\r\n", text[length - 1]))
+        length--;
+    return length == 0 || json_array_append_new(list, json_stringn(text, length)) == 0;
+}
+
+static bool add_strings(json_t *list, const char *text, bool split)
+{
+    while (split && strchr(text, ',')) {
+        size_t length = strcspn(text, ",");
+        if (!add_string(list, text, length))
+            return false;
+        text += length + 1;
+    }
+    return add_string(list, text, strlen(text));
+}
+
+bool field_strings(const json_t *data, const char *field, bool split, json_t **out,
+                   struct error *err)
+{
+    const json_t *value = member(data, field);
+    json_t *item;
+    size_t i;
+
+    *out = NULL;
+    if (!value)
+        return true;
+    bool good = json_is_string(value) || json_is_array(value);
+    json_array_foreach(value, i, item) good = good && json_is_string(item);
+    if (!good)
+        return refuse(field, "a list of strings", err);
+    *out = json_array();
+    bool added = !json_is_string(value) || add_strings(*out, json_string_value(value), split);
+    json_array_foreach(value, i, item)
+        added = added && add_strings(*out, json_string_value(item), false);
+    if (added)
+        return true;
+    json_decref(*out);
+    *out = NULL;
+    return error_exhausted(err);
+}
+
+/* "key=value" into map. */
+static bool add_pair(json_t *map, const char *field, const json_t *item, struct error *err)
+{
+    const char *text = json_string_value(item);
+    const char *equals = text ? strchr(text, '=') : NULL;
+
+    if (!equals || equals == text)
+        return refuse(field, "an object of strings, or a list of texts such as \"key=value\"", err);
+    return json_object_setn_new(map, text, (size_t)(equals - text), json_string(equals + 1)) == 0 ||
+           error_exhausted(err);
+}
+
+static bool add_member(json_t *map, const char *field, const char *key, json_t *item,
+                       struct error *err)
+{
+    if (!json_is_string(item))
+        return refuse(field, "an object of strings, or a list of texts such as \"key=value\"", err);
+    return json_object_set(map, key, item) == 0 || error_exhausted(err);
+}
+
+bool field_map(const json_t *data, const char *field, json_t **out, struct error *err)
+{
+    json_t *value = (json_t *)member(data, field), *item, *map;
+    const char *key;
+    bool good = true;
+    size_t i;
+
+    *out = NULL;
+    if (!value)
+        return true;
+    if (!json_is_object(value) && !json_is_array(value))
+        return refuse(field, "an object of strings, or a list of texts such as \"key=value\"", err);
+    map = json_object();
+    if (!map)
+        return error_exhausted(err);
+    json_object_foreach(value, key, item) good = good && add_member(map, field, key, item, err);
+    json_array_foreach(value, i, item) good = good && add_pair(map, field, item, err);
+    if (good)
+        *out = map;
+    else
+        json_decref(map);
+    return good;
+}
+
+bool field_seconds(const json_t *data, const char *field, int64_t *out, struct error *err)
+{
+    static const int64_t most = INT64_C(100) * 366 * 86400;
+    const json_t *value = member(data, field);
+    const char *text = json_string_value(value);
+    int64_t ns;
+
+    *out = 0;
+    if (!value)
+        return true;
+    if (json_is_integer(value))
+        *out = json_integer_value(value);
+    else if (text && duration_parse(text + (*text == '-'), &ns))
+        *out = ns / DURATION_SECOND * (*text == '-' && ns > 0 ? -1 : 1);
+    else
+        return refuse(field, "a number of seconds or a duration such as \"1h30m\"", err);
+    if (*out < 0)
+        return error_set(err, ERROR_BAD_REQUEST, "%s must be positive", field);
+    return *out <= most || refuse(field, "a hundred years at most", err);
 }

@@ -35,4 +35,19 @@ bool field_integer(const json_t *data, const char *field, int64_t *out, struct e
 bool field_boolean(const json_t *data, const char *field, bool *out, struct error *err)
     __attribute__((warn_unused_result));
 
+/* A list of strings; a text alone is a list of one, or with split of those between its commas.
+ * *out is a new array without empty members, NULL: absent or null. */
+bool field_strings(const json_t *data, const char *field, bool split, json_t **out,
+                   struct error *err) __attribute__((warn_unused_result));
+
+/* An object of strings, or a list of texts such as "key=value". *out is a new object, NULL:
+ * absent or null. */
+bool field_map(const json_t *data, const char *field, json_t **out, struct error *err)
+    __attribute__((warn_unused_result));
+
+/* A time: a number of seconds or a text that duration_parse takes, 0 to a hundred years. *out is
+ * whole seconds. A negative one is refused as Vault does it: "<field> must be positive". */
+bool field_seconds(const json_t *data, const char *field, int64_t *out, struct error *err)
+    __attribute__((warn_unused_result));
+
 #endif

@@ -18,6 +18,7 @@ struct response;
 
 struct call {
     struct db *db;
+    const char *api_version; /* the Vault whose API is followed */
     struct arena *arena;
     const struct request *request;
     const struct match *match;

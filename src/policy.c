@@ -114,6 +114,30 @@ static void index_rules(struct policy *policy)
     policy->wildcards = prefixes + policy->prefix_count;
 }
 
+/* Appends the rules of source number index. */
+static bool read_source(const struct policy_source *source, size_t index,
+                        struct policy_rules *rules, struct error *err)
+{
+    size_t before = rules->count;
+
+    if (!policy_parse(source, rules, err)) {
+        text_format(err->detail, sizeof err->detail, "policy %s", source->name);
+        return false;
+    }
+    for (size_t i = before; i < rules->count; i++)
+        rules->list[i].sources = UINT64_C(1) << (index < 63 ? index : 63);
+    return true;
+}
+
+bool policy_check(const struct policy_source *source, struct error *err)
+{
+    struct policy_rules rules = {.lenient = true};
+    bool good = read_source(source, 0, &rules, err);
+
+    policy_rules_fini(&rules);
+    return good;
+}
+
 struct policy *policy_compile(const struct policy_source sources[], size_t count,
                               struct error *err)
 {
@@ -124,10 +148,8 @@ struct policy *policy_compile(const struct policy_source sources[], size_t count
         return NULL;
     }
     for (size_t i = 0; i < count; i++)
-        if (!policy_parse(&sources[i], &policy->rules, err)) {
-            text_format(err->detail, sizeof err->detail, "policy %s", sources[i].name);
+        if (!read_source(&sources[i], i, &policy->rules, err))
             goto failed;
-        }
     if (!unite(&policy->rules, err))
         goto failed;
     index_rules(policy);
@@ -335,10 +357,26 @@ static bool has_parameters(enum operation operation)
            operation == OPERATION_RECOVER;
 }
 
+static enum policy_reason decide(const struct policy_rule *rule,
+                                 const struct policy_request *request,
+                                 const char **parameter)
+{
+    enum operation operation = request->operation;
+
+    if ((rule->capabilities & needed[operation]) == 0)
+        return POLICY_NO_CAPABILITY;
+    if (!wrapping_allowed(rule, request->wrap_ttl))
+        return POLICY_WRAPPING;
+    return has_parameters(operation)
+               ? policy_parameter_decide(rule, request->data, parameter)
+               : POLICY_GRANTED;
+}
+
 struct policy_decision policy_evaluate(const struct policy *policy,
                                        const struct policy_request *request)
 {
     enum operation operation = request->operation;
+    struct policy_decision decision = {.reason = POLICY_NO_RULE};
 
     assert(operation >= OPERATION_NONE && operation < OPERATION_MAX);
     if (operation == OPERATION_HELP) /* anybody may read help, without a rule */
@@ -347,14 +385,23 @@ struct policy_decision policy_evaluate(const struct policy *policy,
         find_rule(policy, operation == OPERATION_LIST, request->path);
 
     if (rule == NULL)
-        return (struct policy_decision){0};
-    return (struct policy_decision){
-        .allowed =
-            (rule->capabilities & needed[operation]) != 0 &&
-            wrapping_allowed(rule, request->wrap_ttl) &&
-            (!has_parameters(operation) || policy_parameter_allows(rule, request->data)),
-        .sudo = (rule->capabilities & CAPABILITY_SUDO) != 0,
-    };
+        return decision;
+    decision.reason = decide(rule, request, &decision.parameter);
+    decision.allowed = decision.reason == POLICY_GRANTED;
+    decision.sudo = (rule->capabilities & CAPABILITY_SUDO) != 0;
+    return decision;
+}
+
+bool policy_explain(const struct policy *policy, const struct policy_request *request,
+                    struct policy_explanation *out)
+{
+    const struct policy_rule *rule =
+        find_rule(policy, request->operation == OPERATION_LIST, request->path);
+
+    if (rule != NULL)
+        *out = (struct policy_explanation){rule->path, rule->glob, rule->capabilities,
+                                           rule->sources};
+    return rule != NULL;
 }
 
 /* Asked as for a list, so that a path that ends with a slash finds the rule without it

@@ -44,10 +44,17 @@ struct policy; /* compiled; immutable */
  * text worded as Vault words it after `failed to parse policy: ` (which is the caller's to put
  * in front) and complete: a place that belongs to it stands in it. err->line and err->column
  * tell the place apart from that, where known; err->detail names the source. What Vault reads
- * but nobody here enforces, control_group and mfa_methods, is refused. Ours: policy_free. */
+ * but nobody here enforces, control_group and mfa_methods, is refused: a restriction is never
+ * dropped in silence. Ours: policy_free. */
 struct policy *policy_compile(const struct policy_source sources[], size_t count,
                               struct error *err) __attribute__((warn_unused_result));
 void policy_free(struct policy *policy); /* NULL is fine */
+
+/* Whether a text is a policy as Vault's community edition reads one: what policy_compile checks,
+ * and a control_group or mfa_methods that is well-formed passes, because Vault only reads them.
+ * False with *err as above. Not enough to store or to follow it: that takes policy_compile. */
+bool policy_check(const struct policy_source *source, struct error *err)
+    __attribute__((warn_unused_result));
 
 struct policy_request {
     enum operation operation;
@@ -59,15 +66,43 @@ struct policy_request {
                              hold for every operation */
 };
 
+/* What decided. */
+enum policy_reason {
+    POLICY_GRANTED = 0,
+    POLICY_NO_RULE,              /* no rule's path matches */
+    POLICY_NO_CAPABILITY,        /* the rule lacks the operation's capability, or denies */
+    POLICY_WRAPPING,             /* min_wrapping_ttl, max_wrapping_ttl */
+    POLICY_PARAMETER_REQUIRED,   /* required_parameters: one was not sent */
+    POLICY_PARAMETER_DENIED,     /* denied_parameters: one was sent */
+    POLICY_PARAMETER_NOT_ALLOWED /* allowed_parameters: one was sent that they do not have */
+};
+
 struct policy_decision {
     bool allowed; /* the selected rule grants the operation's capability and no parameter
-                     rule refuses what was sent */
+                     rule refuses what was sent: the reason is POLICY_GRANTED */
     bool sudo;    /* the selected rule holds sudo, even when allowed is false */
+    enum policy_reason reason;
+    const char *parameter; /* which one, with the last three reasons; NULL: any. The policy's
+                              or the request's */
 };
 
 /* The decision for one request. No rule matches: neither allowed nor sudo. */
 struct policy_decision policy_evaluate(const struct policy *policy,
                                        const struct policy_request *request);
+
+/* The rule that decides, for people. */
+struct policy_explanation {
+    const char *path;      /* its pattern, without a leading slash and the '*' at its end;
+                              the policy's */
+    bool glob;             /* whether it ends in that '*' */
+    unsigned capabilities; /* a set of enum capability */
+    uint64_t sources;      /* bit n: policy_compile's sources[n] has it; the last bit stands for
+                              all from there on */
+};
+
+/* Which rule policy_evaluate selects. False: none matches. */
+bool policy_explain(const struct policy *policy, const struct policy_request *request,
+                    struct policy_explanation *out);
 
 /* The capabilities that the policy has on a path, as sys/capabilities tells them: a set of
  * enum capability; CAPABILITY_DENY alone when nothing matches or the rule denies. */

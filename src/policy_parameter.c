@@ -251,7 +251,8 @@ static bool holds_policy_names(const char *name)
     return strcasecmp(name, "policies") == 0 || strcasecmp(name, "token_policies") == 0;
 }
 
-static bool denied_allow(const json_t *denied, json_t *data)
+/* The name of what was sent and may not be goes to *parameter. */
+static bool denied_allow(const json_t *denied, json_t *data, const char **parameter)
 {
     const char *name;
     json_t *value;
@@ -262,13 +263,14 @@ static bool denied_allow(const json_t *denied, json_t *data)
     {
         const json_t *list = list_of(denied, name);
 
+        *parameter = name;
         if (list != NULL && list_covers(list, value, false, holds_policy_names(name)))
             return false;
     }
     return true;
 }
 
-static bool allowed_allow(const json_t *allowed, json_t *data)
+static bool allowed_allow(const json_t *allowed, json_t *data, const char **parameter)
 {
     bool others = json_object_get(allowed, "*") != NULL;
     const char *name;
@@ -280,6 +282,7 @@ static bool allowed_allow(const json_t *allowed, json_t *data)
     {
         const json_t *list = list_of(allowed, name);
 
+        *parameter = name;
         if (list == NULL ? !others
                          : !list_covers(list, value, true, holds_policy_names(name)))
             return false;
@@ -287,16 +290,21 @@ static bool allowed_allow(const json_t *allowed, json_t *data)
     return true;
 }
 
-bool policy_parameter_allows(const struct policy_rule *rule, const json_t *data)
+enum policy_reason policy_parameter_decide(const struct policy_rule *rule,
+                                           const json_t *data, const char **parameter)
 {
     for (size_t i = 0; i < json_array_size(rule->required); i++) {
-        const json_t *name = json_array_get(rule->required, i);
-
-        if (json_object_get(data, json_string_value(name)) == NULL)
-            return false;
+        *parameter = json_string_value(json_array_get(rule->required, i));
+        if (json_object_get(data, *parameter) == NULL)
+            return POLICY_PARAMETER_REQUIRED;
     }
+    *parameter = NULL;
     if (json_object_size(data) == 0)
-        return true;
-    return denied_allow(rule->denied, (json_t *)data) &&
-           allowed_allow(rule->allowed, (json_t *)data);
+        return POLICY_GRANTED;
+    if (!denied_allow(rule->denied, (json_t *)data, parameter))
+        return POLICY_PARAMETER_DENIED;
+    if (!allowed_allow(rule->allowed, (json_t *)data, parameter))
+        return POLICY_PARAMETER_NOT_ALLOWED;
+    *parameter = NULL;
+    return POLICY_GRANTED;
 }

@@ -7,13 +7,14 @@
 #ifndef POLICY_PARAMETER_H
 #define POLICY_PARAMETER_H
 
-#include <jansson.h>
-#include <stdbool.h>
+#include "policy.h"
 
 struct policy_rule;
 
-/* Whether the rule lets a request pass that sent these data: an object, or NULL for none.
- * Values from the URL must not be among them. */
-bool policy_parameter_allows(const struct policy_rule *rule, const json_t *data);
+/* POLICY_GRANTED if the rule lets a request pass that sent these data: an object, or NULL for
+ * none. Values from the URL must not be among them. Otherwise one of POLICY_PARAMETER_…, and
+ * *parameter is as in struct policy_decision. */
+enum policy_reason policy_parameter_decide(const struct policy_rule *rule,
+                                           const json_t *data, const char **parameter);
 
 #endif

@@ -2,9 +2,9 @@
  *
  * What vault/policy.go checks when it reads a policy, in its order and, as far as they
  * are plain words, with its texts. What Vault reads but this program cannot hold anybody
- * to, control groups and MFA, is checked as there and then refused: a restriction is
- * never dropped in silence. Strings of the tree are plain C strings here: hcl.c lets no
- * NUL through.
+ * to, control groups and MFA, is checked as there and then, unless the caller is lenient,
+ * refused: a restriction is never dropped in silence. Strings of the tree are plain C
+ * strings here: hcl.c lets no NUL through.
  */
 #include "policy_parse.h"
 
@@ -476,7 +476,7 @@ static bool check_control_group(const struct block *block, unsigned capabilities
 
 /* Everything in a block that restricts what its capabilities grant. */
 static bool read_restrictions(const struct block *block, struct policy_rule *rule,
-                              struct error *err)
+                              bool lenient, struct error *err)
 {
     const json_t *methods, *types;
     bool controlled = false;
@@ -494,7 +494,7 @@ static bool read_restrictions(const struct block *block, struct policy_rule *rul
     if (!read_required(block, &rule->required, err) ||
         !find_strings(block, "subscribe_event_types", &types, err))
         return false;
-    if (!controlled && json_array_size(methods) == 0)
+    if (lenient || (!controlled && json_array_size(methods) == 0))
         return true;
     return error_set_at(err, ERROR_BAD_REQUEST, block->line, block->column,
                         "%s: %s is not enforced here", block->where,
@@ -556,7 +556,8 @@ static bool read_block(struct block *block, struct policy_rules *rules, struct e
     bool read =
         check_wildcards(block, err) && policy_rule_init(&rule, block->path, err) &&
         read_capabilities(block, &rule.capabilities, err) &&
-        ((rule.capabilities & CAPABILITY_DENY) || read_restrictions(block, &rule, err));
+        ((rule.capabilities & CAPABILITY_DENY) ||
+         read_restrictions(block, &rule, rules->lenient, err));
 
     /* A template is filled from the identity of the token's entity. Tokens have none
      * here, and for those Vault leaves the rule out and keeps the rest of the policy. */

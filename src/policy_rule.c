@@ -142,6 +142,7 @@ static void merge_ttl(int64_t *ttl, int64_t other)
 bool policy_rule_merge(struct policy_rule *rule, const struct policy_rule *other,
                        struct error *err)
 {
+    rule->sources |= other->sources;
     rule->capabilities |= other->capabilities;
     if (rule->capabilities & CAPABILITY_DENY) {
         rule->capabilities = CAPABILITY_DENY;

@@ -45,12 +45,14 @@ struct policy_rule {
     int64_t min_wrapping_ns, max_wrapping_ns; /* 0: none */
     json_t *allowed, *denied; /* ours: name in lower case → list of values; NULL: none */
     json_t *required;         /* ours: list of names in lower case; NULL: none */
+    uint64_t sources;         /* as in struct policy_explanation */
 };
 
 /* A list that grows; zeroed, it is empty. */
 struct policy_rules {
     struct policy_rule *list; /* ours */
     size_t count, capacity;
+    bool lenient; /* read as policy_check does */
 };
 
 /* Makes *rule, zeroed, one without capabilities for a pattern as written in a policy. */

@@ -6,6 +6,7 @@
 #include "text.h"
 
 #include <ctype.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +14,21 @@
 void response_fini(struct response *response)
 {
     json_decref(response->data);
+    json_decref(response->auth);
     json_decref(response->warnings);
     *response = (struct response){.data = NULL};
+}
+
+bool response_warn(struct response *response, struct error *err, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    json_t *text = json_vsprintf(format, arguments);
+    va_end(arguments);
+    if (!response->warnings)
+        response->warnings = json_array();
+    return json_array_append_new(response->warnings, text) == 0 || error_exhausted(err);
 }
 
 /* What jansson writes and Go escapes. None of it occurs outside of strings. */
@@ -74,8 +88,9 @@ static json_t *envelope(const struct response *response, const struct request *r
 {
     json_t *data = response->data ? json_incref(response->data) : json_null();
     json_t *warnings = response->warnings ? json_incref(response->warnings) : json_null();
+    json_t *auth = response->auth ? json_incref(response->auth) : json_null();
 
-    return json_pack("{s:s, s:s, s:b, s:i, s:o, s:n, s:o, s:n, s:s}", //
+    return json_pack("{s:s, s:s, s:b, s:i, s:o, s:n, s:o, s:o, s:s}", //
                      "request_id", request->id,                       //
                      "lease_id", "",                                  //
                      "renewable", 0,                                  //
@@ -83,13 +98,29 @@ static json_t *envelope(const struct response *response, const struct request *r
                      "data", data,                                    //
                      "wrap_info",                                     //
                      "warnings", warnings,                            //
-                     "auth",                                          //
+                     "auth", auth,                                    //
                      "mount_type", response->mount_type);
+}
+
+/* The envelope behind the keys of data. */
+static json_t *repeat(const json_t *data, json_t *enveloped)
+{
+    json_t *both = enveloped ? json_copy((json_t *)data) : NULL;
+
+    if (!both || json_object_update(both, enveloped) != 0) {
+        json_decref(both);
+        both = NULL;
+    }
+    json_decref(enveloped);
+    return both;
 }
 
 static json_t *success(const struct response *response, const struct request *request)
 {
-    return response->is_bare ? json_incref(response->data) : envelope(response, request);
+    if (response->is_bare)
+        return json_incref(response->data);
+    json_t *enveloped = envelope(response, request);
+    return response->repeats ? repeat(response->data, enveloped) : enveloped;
 }
 
 /* No text: {"errors":[]}. */
@@ -173,8 +204,11 @@ unsigned response_send(const struct response *response, const struct request *re
                        const struct output *output)
 {
     bool failed = err->code != ERROR_NONE;
-    bool empty = !failed && !response->data && !response->warnings;
-    unsigned status = failed ? error_status(err->code) : empty ? 204 : 200;
+    bool empty = !failed && !response->data && !response->auth && !response->warnings;
+    unsigned status = failed             ? error_status(err->code)
+                      : response->status ? response->status
+                      : empty            ? 204
+                                         : 200;
     json_t *value = failed ? errors(err) : empty ? NULL : success(response, request);
     const char *text = body(value, arena);
 

@@ -16,13 +16,21 @@ struct arena;
 struct request;
 
 struct response {
-    json_t *data;     /* NULL and no warnings: 204. Ours */
+    json_t *data;     /* NULL, no auth and no warnings: 204. Ours */
+    json_t *auth;     /* a token that was created or renewed; NULL: none. Ours */
     json_t *warnings; /* NULL, or an array of strings. Ours */
     const char *mount_type;
-    bool is_bare; /* data is the whole body: no envelope around it, no warnings */
+    unsigned status; /* of success; 0: 200, or 204 if there is nothing to say */
+    bool is_bare;    /* data is the whole body: no envelope around it, no warnings */
+    bool repeats;    /* the keys of data stand in front of the envelope as well, as in Vault's
+                        oldest endpoints */
 };
 
 void response_fini(struct response *response);
+
+/* Adds a warning. False: out of memory, with *err. */
+bool response_warn(struct response *response, struct error *err, const char *format, ...)
+    __attribute__((format(printf, 3, 4), warn_unused_result));
 
 /* Where a response goes: a function, so that tests take it too. False: the peer is gone. */
 struct output {

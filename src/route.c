@@ -2,9 +2,15 @@
 #include "route.h"
 
 #include "arena.h"
+#include "handler_capability.h"
 #include "handler_help.h"
+#include "handler_policy.h"
 #include "handler_runtime.h"
+#include "handler_status.h"
+#include "handler_token.h"
+#include "store_policy_api.h"
 #include "store_runtime.h"
+#include "store_token_api.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -27,6 +33,86 @@ static const struct route_field list_fields[] = {
     {"type", "string", "Only runtimes of this kind. Not given: of every kind."},
     {NULL, NULL, NULL},
 };
+
+static const struct route_field policy_fields[] = {
+    {"name", "string", "The policy's name, from the path."},
+    {"policy", "string", "The rules, in HCL or JSON, as they are or in base64."},
+    {NULL, NULL, NULL},
+};
+
+static const struct route_field old_policy_fields[] = {
+    {"name", "string", "The policy's name, from the path."},
+    {"policy", "string", "The rules, in HCL or JSON, as they are or in base64."},
+    {"rules", "string", "The older name of `policy`."},
+    {NULL, NULL, NULL},
+};
+
+static const struct route_field capability_fields[] = {
+    {"token", "string", "The token that is asked about."},
+    {"accessor", "string", "The accessor of the token that is asked about."},
+    {"path", "list of strings", "The older name of `paths`."},
+    {"paths", "list of strings", "The paths that are asked about."},
+    {NULL, NULL, NULL},
+};
+
+static const struct route_field create_fields[] = {
+    {"policies", "list of strings", "The token's policies. Not given: those of the caller's."},
+    {"meta", "map of strings", "Names and values to be kept with the token."},
+    {"no_parent", "bool", "Not to end with the caller's token. Needs sudo."},
+    {"no_default_policy", "bool", "Without the policy default."},
+    {"renewable", "bool", "Whether it may be renewed. Default: true."},
+    {"ttl", "duration", "How long it lives. Default: 768h."},
+    {"lease", "duration", "The older name of `ttl`."},
+    {"explicit_max_ttl", "duration", "How long it lives at most, renewed or not."},
+    {"period", "duration", "What each renewal gives. Needs sudo."},
+    {"display_name", "string", "For people."},
+    {"num_uses", "int64", "How many requests it is good for. 0: any number."},
+    {"type", "string", "service, which is the only kind."},
+    {"id", "string", "Not offered: tokens are made by the server alone."},
+    {"entity_alias", "string", "Not offered."},
+    {"role_name", "string", "From the path; there are no roles."},
+    {NULL, NULL, NULL},
+};
+
+static const struct route_field token_fields[] = {
+    {"token", "string", "The token that is meant."},
+    {"accessor", "string", "The accessor of the token that is meant."},
+    {"increment", "duration", "How long it is to live from now on."},
+    {NULL, NULL, NULL},
+};
+
+static const struct route_field no_fields[] = {{NULL, NULL, NULL}};
+
+static const struct route_field health_fields[] = {
+    {"standbyok", "bool", "A standby is as good."},
+    {"perfstandbyok", "bool", "Has no meaning here."},
+    {"activecode", "int64", "The status when all is well. Default: 200."},
+    {"standbycode", "int64", "The status of a standby. Default: 429."},
+    {"sealedcode", "int64", "Has no meaning here."},
+    {"uninitcode", "int64", "Has no meaning here."},
+    {"drsecondarycode", "int64", "Has no meaning here."},
+    {"performancestandbycode", "int64", "Has no meaning here."},
+    {"haunhealthycode", "int64", "Has no meaning here."},
+    {"removedcode", "int64", "Has no meaning here."},
+    {NULL, NULL, NULL},
+};
+
+#define SYS(path_, help_, fields_, ...)                                                      \
+    {                                                                                        \
+        .path = "sys/" path_, .help = help_, .fields = fields_, .mount_type = "system",      \
+        .operations = {__VA_ARGS__},                                                         \
+    }
+#define TOKEN(path_, help_, fields_, ...)                                                    \
+    {                                                                                        \
+        .path = "auth/token/" path_, .help = help_, .fields = fields_,                       \
+        .mount_type = "token", .operations = {__VA_ARGS__},                                  \
+    }
+/* Known to anybody, with or without a token. */
+#define OPEN(path_, help_, fields_, ...)                                                     \
+    {                                                                                        \
+        .path = "sys/" path_, .help = help_, .fields = fields_, .mount_type = "",            \
+        .open = true, .operations = {__VA_ARGS__},                                           \
+    }
 
 static const struct route routes[] = {
     {
@@ -54,16 +140,85 @@ static const struct route routes[] = {
                 [OPERATION_LIST] = {handler_runtime_list, store_runtime_load_list},
             },
     },
+    TOKEN("create", "Issues a token, a child of the caller's.", create_fields,
+          [OPERATION_UPDATE] = {handler_token_create, store_token_api_load_self}),
+    TOKEN("create-orphan", "Issues a token that ends with no other.", create_fields,
+          [OPERATION_UPDATE] = {handler_token_create_orphan, store_token_api_load_self}),
+    TOKEN("create/{name}", "Issues a token by a role, of which there are none.", create_fields,
+          [OPERATION_UPDATE] = {handler_token_create_for_role, NULL}),
+    TOKEN("lookup-self", "What is known of the caller's token.", no_fields,
+          [OPERATION_READ] = {handler_token_lookup_self, store_token_api_load_self},
+          [OPERATION_UPDATE] = {handler_token_lookup_self, store_token_api_load_self}),
+    TOKEN("lookup", "What is known of a token.", token_fields,
+          [OPERATION_READ] = {handler_token_lookup, NULL},
+          [OPERATION_UPDATE] = {handler_token_lookup, NULL}),
+    TOKEN("lookup-accessor", "What is known of a token.", token_fields,
+          [OPERATION_UPDATE] = {handler_token_lookup_accessor, NULL}),
+    TOKEN("renew-self", "Lengthens the life of the caller's token.", token_fields,
+          [OPERATION_UPDATE] = {handler_token_renew_self, NULL}),
+    TOKEN("renew", "Lengthens the life of a token.", token_fields,
+          [OPERATION_UPDATE] = {handler_token_renew, NULL}),
+    TOKEN("renew-accessor", "Lengthens the life of a token.", token_fields,
+          [OPERATION_UPDATE] = {handler_token_renew_accessor, NULL}),
+    TOKEN("revoke-self", "Ends the caller's token and its children.", token_fields,
+          [OPERATION_UPDATE] = {handler_token_revoke_self, NULL}),
+    TOKEN("revoke", "Ends a token and its children.", token_fields,
+          [OPERATION_UPDATE] = {handler_token_revoke, NULL}),
+    TOKEN("revoke-orphan", "Ends a token and leaves its children.", token_fields,
+          [OPERATION_UPDATE] = {handler_token_revoke_orphan, NULL}),
+    TOKEN("revoke-accessor", "Ends a token and its children.", token_fields,
+          [OPERATION_UPDATE] = {handler_token_revoke_accessor, NULL}),
+    TOKEN("accessors/", "The accessors of all tokens.", no_fields,
+          [OPERATION_LIST] = {handler_token_list_accessors, store_token_api_load_accessors}),
+    TOKEN("tidy", "Deletes what is left of tokens that have ended.", no_fields,
+          [OPERATION_UPDATE] = {handler_token_tidy, NULL}),
+    SYS("policies/acl/", "The policies that there are.", no_fields,
+        [OPERATION_LIST] = {handler_policy_list, store_policy_api_load_list}),
+    SYS("policies/acl", "The policies that there are.", no_fields,
+        [OPERATION_LIST] = {handler_policy_list, store_policy_api_load_list}),
+    SYS("policies/acl/{rest}", "One policy.", policy_fields,
+        [OPERATION_READ] = {handler_policy_read, store_policy_api_load},
+        [OPERATION_UPDATE] = {handler_policy_write, NULL},
+        [OPERATION_DELETE] = {handler_policy_delete, NULL}),
+    SYS("policy/", "The policies that there are.", no_fields,
+        [OPERATION_READ] = {handler_policy_list_old, store_policy_api_load_list},
+        [OPERATION_LIST] = {handler_policy_list_old, store_policy_api_load_list}),
+    SYS("policy", "The policies that there are.", no_fields,
+        [OPERATION_READ] = {handler_policy_list_old, store_policy_api_load_list},
+        [OPERATION_LIST] = {handler_policy_list_old, store_policy_api_load_list}),
+    SYS("policy/{rest}", "One policy.", old_policy_fields,
+        [OPERATION_READ] = {handler_policy_read_old, store_policy_api_load},
+        [OPERATION_UPDATE] = {handler_policy_write_old, NULL},
+        [OPERATION_DELETE] = {handler_policy_delete, NULL}),
+    SYS("capabilities", "What a token may do on paths.", capability_fields,
+        [OPERATION_UPDATE] = {handler_capability_token, NULL}),
+    SYS("capabilities-self", "What the caller may do on paths.", capability_fields,
+        [OPERATION_UPDATE] = {handler_capability_self, NULL}),
+    SYS("capabilities-accessor", "What a token may do on paths.", capability_fields,
+        [OPERATION_UPDATE] = {handler_capability_accessor, NULL}),
+    OPEN("health", "Whether the catalog answers.", health_fields,
+         [OPERATION_READ] = {handler_status_health, NULL},
+         [OPERATION_NONE] = {handler_status_health, NULL}),
+    OPEN("seal-status", "What a seal would be: open.", no_fields,
+         [OPERATION_READ] = {handler_status_seal, NULL}),
+    OPEN("init", "Whether there is a catalog.", no_fields,
+         [OPERATION_READ] = {handler_status_init, NULL}),
+    OPEN("leader", "Which of several servers leads: there is no such thing.", no_fields,
+         [OPERATION_READ] = {handler_status_leader, NULL}),
+    OPEN("internal/ui/mounts", "The mounts that show themselves.", no_fields,
+         [OPERATION_READ] = {handler_status_mounts, NULL}),
 };
 
 static const struct route_operation help_operation = {handler_help, NULL};
 
 /* Paths that need sudo, relative to the namespace: exact, or a prefix that ends in '*'. As
- * the root paths of vault/logical_system_paths.go, and the catalog itself, which the API's
- * page protects and Vault forgets. */
+ * the root paths of vault/logical_system.go and vault/token_store.go, and the catalog itself,
+ * which the API's page protects and Vault forgets. */
 static const char *const sudo_paths[] = {
     CATALOG,
     CATALOG "/*",
+    "auth/token/accessors/",
+    "auth/token/revoke-orphan",
 };
 
 static bool needs_sudo(const char *path)
@@ -109,6 +264,8 @@ static bool fits(const struct route *route, const char *path, struct match *matc
     const char *pattern = route->path;
 
     while (*pattern) {
+        if (text_starts_with(pattern, "{rest}"))
+            return *path && capture(&match->name, path, strlen(path), arena, err);
         size_t expected = strcspn(pattern, "/"), given = strcspn(path, "/");
         if (text_starts_with(pattern, "{type}")) {
             if (!is_type(path, given) || !capture(&match->type, path, given, arena, err))
@@ -152,7 +309,7 @@ const struct route_operation *route_check(const struct match *match, const char 
     static const char item[] = CATALOG "/";
     const struct route *route = match->route;
 
-    if (!route && !text_starts_with(path, "sys/")) {
+    if (!route && !text_starts_with(path, "sys/") && !text_starts_with(path, "auth/token/")) {
         error_set(err, ERROR_NOT_FOUND,
                   "no handler for route \"%s\". route entry not found.", path);
         return NULL;

@@ -38,11 +38,13 @@ struct route_field {
 };
 
 struct route {
-    const char *path;       /* segments; {type} and {name} stand for one each */
+    const char *path;       /* segments; {type} and {name} stand for one each, {rest} as the
+                               last for all that are left, its slashes included */
     const char *help;
     const struct route_field *fields; /* of all operations; the last one has no name */
     bool optional_slash;    /* whether the path may end in a slash */
     const char *mount_type; /* the envelope's */
+    bool open;              /* for anybody, token or not */
     struct route_operation operations[OPERATION_MAX];
 };
 
@@ -51,7 +53,7 @@ struct route {
 struct match {
     const struct route *route; /* NULL: no row has the path */
     const char *type;          /* what {type} stands for, or NULL; in the arena */
-    const char *name;          /* what {name} stands for, or NULL; in the arena */
+    const char *name;          /* what {name} or {rest} stands for, or NULL; in the arena */
     bool sudo;                 /* the request needs sudo besides the operation's capability */
     enum operation operation;
 };

@@ -91,6 +91,36 @@ bool schema_check(struct db *db, struct error *err)
     return good;
 }
 
+enum schema_state schema_health(struct db *db)
+{
+    static const struct db_statement statement = {
+        .name = "schema_standby",
+        .sql = "SELECT pg_catalog.pg_is_in_recovery()",
+    };
+    struct error err;
+
+    if (!schema_check(db, &err))
+        return err.code == ERROR_STORAGE_AWAY ? SCHEMA_AWAY : SCHEMA_UNFIT;
+    struct db_result *result = db_execute(db, &statement, NULL, &err);
+    enum schema_state state = !result                           ? SCHEMA_AWAY
+                              : db_result_true(result, 0, 0) ? SCHEMA_STANDBY
+                                                                : SCHEMA_GOOD;
+    db_result_free(result);
+    return state;
+}
+
+const char *schema_state_name(enum schema_state state)
+{
+    static const char *const names[] = {
+        [SCHEMA_GOOD] = "available",
+        [SCHEMA_STANDBY] = "standby",
+        [SCHEMA_AWAY] = "not available",
+        [SCHEMA_UNFIT] = "schema does not fit",
+    };
+
+    return names[state];
+}
+
 const char *migration_state_name(enum migration_state state)
 {
     static const char *const names[] = {"applied", "pending", "edited", "unknown"};

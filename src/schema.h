@@ -13,11 +13,22 @@
 
 struct db;
 
-enum { SCHEMA_VERSION = 8 }; /* the newest migration that this program was written for */
+enum { SCHEMA_VERSION = 9 }; /* the newest migration that this program was written for */
 
 /* Whether this program works on the database's schema. False with *err: ERROR_MISCONFIGURED
  * if the schema is too old or too new for it, or a trigger of it is missing or disabled. */
 bool schema_check(struct db *db, struct error *err) __attribute__((warn_unused_result));
+
+/* What health says of the database. */
+enum schema_state {
+    SCHEMA_GOOD = 0,
+    SCHEMA_STANDBY, /* in recovery: it answers, and takes no writes */
+    SCHEMA_AWAY,
+    SCHEMA_UNFIT,   /* what schema_check refuses */
+};
+
+enum schema_state schema_health(struct db *db);
+const char *schema_state_name(enum schema_state state); /* "available", "standby", … */
 
 enum migration_state {
     MIGRATION_APPLIED = 0, /* has run, from this very file */

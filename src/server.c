@@ -426,15 +426,17 @@ void server_block_signals(void)
     pthread_sigmask(SIG_BLOCK, &hang_up, NULL);
 }
 
-/* The next signal. One that stops comes before any number of others. */
-static int await_signal(const sigset_t *signals)
+/* The next signal within ms milliseconds, 0 or less: none. One that stops comes before any number
+ * of others. */
+static int await_signal(const sigset_t *signals, unsigned ms)
 {
+    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
     static const struct timespec at_once = {0};
     sigset_t stops = *signals;
 
     sigdelset(&stops, SIGHUP);
     int received = sigtimedwait(&stops, NULL, &at_once);
-    return received > 0 ? received : sigwaitinfo(signals, NULL);
+    return received > 0 ? received : sigtimedwait(signals, NULL, &time);
 }
 
 /* Until told to stop. */
@@ -442,12 +444,10 @@ static void await_stop(const struct server_options *options, const sigset_t *sig
 {
     int received = 0;
 
-    while (received <= 0) {
-        received = await_signal(signals);
-        if (received == SIGHUP) {
+    while (received <= 0 || received == SIGHUP) {
+        received = await_signal(signals, options->tick(options->context));
+        if (received == SIGHUP)
             options->reload(options->context);
-            received = 0;
-        }
     }
     log_info("stopping: %s", strsignal(received));
 }

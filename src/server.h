@@ -26,7 +26,8 @@ struct server_options {
     /* Serves one request; called by every thread. */
     void (*serve)(void *context, const struct input *input, const struct output *output,
                   struct arena *arena);
-    void (*reload)(void *context); /* on SIGHUP; called by the thread of server_run */
+    void (*reload)(void *context);   /* on SIGHUP; called by the thread of server_run, as is tick: */
+    unsigned (*tick)(void *context); /* now and then; returns the milliseconds until the next */
     void *context;
 };
 

@@ -6,10 +6,16 @@
 #include "exchange.h"
 #include "log.h"
 #include "schema.h"
+#include "store_token_api.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum {
+    TIDY_BATCH = 100, /* tokens a statement */
+    TIDY_MS = 1000,   /* all statements of one tick */
+};
 
 /* One reading. */
 struct generation {
@@ -22,6 +28,7 @@ struct service {
     const char *path;
     pthread_mutex_t mutex; /* guards everything below, and every generation's users */
     struct generation *current;
+    bool served; /* a request, since the last tick */
 };
 
 static void generation_free(struct generation *generation)
@@ -118,6 +125,7 @@ static struct generation *enter(struct service *service)
     pthread_mutex_lock(&service->mutex);
     struct generation *generation = service->current;
     generation->users++;
+    service->served = true;
     pthread_mutex_unlock(&service->mutex);
     return generation;
 }
@@ -142,9 +150,40 @@ void service_serve(void *context, const struct input *input, const struct output
         &(struct exchange){
             .db = generation->db,
             .max_request_size = config->max_request_size,
+            .api_version = config->api_version,
         },
         input, output, arena);
     leave(context, generation);
+}
+
+/* Not one long statement, and not for long: it is the thread that waits for signals. */
+static void tidy(struct db *db)
+{
+    unsigned count = TIDY_BATCH;
+    struct error err;
+
+    db_set_deadline(TIDY_MS);
+    while (count == TIDY_BATCH) {
+        if (!store_token_api_tidy(db, TIDY_BATCH, &count, &err)) {
+            log_debug("tokens that have ended were not deleted: %s", err.detail);
+            break;
+        }
+    }
+    db_set_deadline(0);
+}
+
+unsigned service_tick(void *context)
+{
+    struct service *service = context;
+    struct generation *generation = service->current; /* replaced by this thread alone */
+
+    pthread_mutex_lock(&service->mutex);
+    bool served = service->served;
+    service->served = false;
+    pthread_mutex_unlock(&service->mutex);
+    if (served)
+        tidy(generation->db);
+    return generation->config.tidy_ms;
 }
 
 /* Says which of the settings that only a start reads have changed. */

@@ -31,6 +31,10 @@ struct db *service_db(const struct service *service);
 void service_serve(void *context, const struct input *input, const struct output *output,
                    struct arena *arena);
 
+/* What is to be done now and then, and nothing if no request came since the last time: deletes
+ * tokens that have ended. Returns the milliseconds until it wants to be called again. */
+unsigned service_tick(void *context);
+
 /* Reads the configuration again. What is not fit to serve is refused, with the reason in the
  * log, and everything stays as it was: a file with a fault, a schema that does not fit, and a
  * new connection_url at which nobody answers. */

@@ -8,6 +8,7 @@ libcatalog_a_SOURCES = \
 	%D%/arena.c %D%/arena.h \
 	%D%/authenticate.c %D%/authenticate.h \
 	%D%/authorise.c %D%/authorise.h \
+	%D%/base64.c %D%/base64.h \
 	%D%/body.c %D%/body.h \
 	%D%/config.c %D%/config.h \
 	%D%/db.c %D%/db.h \
@@ -16,14 +17,21 @@ libcatalog_a_SOURCES = \
 	%D%/exchange.c %D%/exchange.h \
 	%D%/field.c %D%/field.h \
 	%D%/handler.h \
+	%D%/handler_capability.c %D%/handler_capability.h \
 	%D%/handler_help.c %D%/handler_help.h \
+	%D%/handler_policy.c %D%/handler_policy.h \
 	%D%/handler_runtime.c %D%/handler_runtime.h \
+	%D%/handler_status.c %D%/handler_status.h \
+	%D%/handler_token.c %D%/handler_token.h \
+	%D%/handler_token_create.c \
 	%D%/hcl.c %D%/hcl.h \
 	%D%/hcl_json.c %D%/hcl_json.h \
 	%D%/hcl_tree.c %D%/hcl_tree.h \
 	%D%/log.c %D%/log.h \
 	%D%/operation.c %D%/operation.h \
 	%D%/policy.c %D%/policy.h \
+	%D%/policy_default.c %D%/policy_default.h \
+	%D%/policy_names.c %D%/policy_names.h \
 	%D%/policy_parameter.c %D%/policy_parameter.h \
 	%D%/policy_parse.c %D%/policy_parse.h \
 	%D%/policy_rule.c %D%/policy_rule.h \
@@ -35,9 +43,12 @@ libcatalog_a_SOURCES = \
 	%D%/server.c %D%/server.h \
 	%D%/service.c %D%/service.h \
 	%D%/store_policy.c %D%/store_policy.h \
+	%D%/store_policy_api.c %D%/store_policy_api.h \
 	%D%/store_runtime.c %D%/store_runtime.h \
 	%D%/store_token.c %D%/store_token.h \
+	%D%/store_token_api.c %D%/store_token_api.h \
 	%D%/text.c %D%/text.h \
+	%D%/token_auth.c %D%/token_auth.h \
 	%D%/utf8.c %D%/utf8.h
 
 CATALOG_LIBS = libcatalog.a $(JANSSON_LIBS) $(LIBPQ_LIBS) $(LIBCRYPTO_LIBS) $(FCGI_LIBS)
@@ -51,10 +62,15 @@ bin_PROGRAMS += runtime-catalog
 runtime_catalog_CFLAGS = $(libcatalog_a_CFLAGS)
 runtime_catalog_SOURCES = \
 	%D%/tool.c %D%/tool.h \
+	%D%/tool_flags.c \
+	%D%/tool_io.c \
 	%D%/tool_migrate.c \
 	%D%/tool_policy.c \
+	%D%/tool_policy_cases.c \
+	%D%/tool_policy_test.c \
 	%D%/tool_status.c \
-	%D%/tool_token.c
+	%D%/tool_token.c \
+	%D%/tool_token_issue.c
 runtime_catalog_LDADD = $(CATALOG_LIBS)
 
 dist_man_MANS = %D%/runtime-catalogd.8 %D%/runtime-catalog.1 %D%/runtime-catalog.conf.5

@@ -37,6 +37,11 @@ bool text_is_word(char c)
     return text_is_digit(c) || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
 }
 
+char text_to_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
 int text_hex_value(char c)
 {
     if (text_is_digit(c))

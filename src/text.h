@@ -21,6 +21,8 @@ bool text_vformat(char *out, size_t size, const char *format, va_list arguments)
 bool text_is_digit(char c);
 bool text_is_word(char c); /* [0-9A-Za-z_], the \w of Go's regular expressions */
 
+char text_to_lower(char c);
+
 /* The value of a hexadecimal digit, or -1. */
 int text_hex_value(char c);
 

@@ -1,125 +1,207 @@
 /* SPDX-License-Identifier: MIT
  *
  * Words, flags and tables follow Vault's own tool: one dash or two, -flag=value or -flag value,
- * before or behind the arguments. Exit status: 0 done, 1 wrong usage, 2 it failed.
+ * before or behind the arguments. Exit status: 0 done, 1 wrong usage, 2 it failed; of policy
+ * test, as of a question: 0 yes, 2 no, 1 no answer.
  */
 #include "tool.h"
 
 #include "config.h"
 #include "db.h"
-#include "text.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { EXIT_USAGE = 1, EXIT_FAILED = 2, CONNECT_MS = 5000 };
 
-/* What each takes besides -config. */
+/* What each takes; -config too, unless it is offline. */
 static const struct subcommand {
     const char *words[2];
-    unsigned arguments;
-    const char *flags; /* names, each followed by a space */
-    bool (*run)(struct db *, const struct tool_flags *, char *const[], struct error *);
+    int arguments_min, arguments_max;
+    const char *flags; /* names, each between spaces */
+    tool_check *check; /* NULL: nothing more to check */
+    tool_run *run;
+    bool offline;       /* needs no database */
+    const char *fields; /* what -field may name, each between spaces */
     const char *usage;
 } subcommands[] = {
-    {{"migrate", NULL}, 0, "migrations ", tool_migrate, "migrate [-migrations=DIR]"},
-    {{"status", NULL}, 0, "migrations format ", tool_status,
-     "status [-migrations=DIR] [-format=table|json]"},
-    {{"token", "issue"}, 0, "namespace policy ttl display-name field format ", tool_token_issue,
-     "token issue -policy=NAME [-policy=NAME…] [-ttl=1h] [-display-name=TEXT] "
-     "[-namespace=PATH] [-field=NAME] [-format=table|json]"},
-    {{"policy", "write"}, 2, "namespace ", tool_policy_write,
-     "policy write [-namespace=PATH] NAME FILE|-"},
+    {
+        .words = {"migrate", NULL},
+        .flags = " migrations ",
+        .run = tool_migrate,
+        .usage = "migrate [-migrations=DIR]",
+    },
+    {
+        .words = {"status", NULL},
+        .flags = " migrations format ",
+        .run = tool_status,
+        .usage = "status [-migrations=DIR] [-format=table|json]",
+    },
+    {
+        .words = {"token", "issue"},
+        .flags = " namespace policy ttl explicit-max-ttl period use-limit display-name metadata "
+                 "bound-cidr field format ",
+        .check = tool_token_issue_check,
+        .run = tool_token_issue,
+        .fields = " token token_accessor token_duration token_policies namespace ",
+        .usage = "token issue -policy=NAME… [-ttl=1h | -period=1h] [-explicit-max-ttl=1h]\n"
+                 "      [-use-limit=N] [-display-name=TEXT] [-metadata=KEY=VALUE…]\n"
+                 "      [-bound-cidr=NETWORK…] [-namespace=PATH] [-field=NAME] "
+                 "[-format=table|json]",
+    },
+    {
+        .words = {"token", "lookup"},
+        .arguments_max = 1,
+        .flags = " accessor field format ",
+        .check = tool_token_which_check,
+        .run = tool_token_lookup,
+        .fields = " accessor bound_cidrs creation_time display_name expire_time explicit_max_ttl "
+                  "issue_time meta namespace_path num_uses orphan parent period policies ttl "
+                  "type ",
+        .usage = "token lookup TOKEN | - | -accessor=ACCESSOR [-field=NAME] "
+                 "[-format=table|json]",
+    },
+    {
+        .words = {"token", "revoke"},
+        .arguments_max = 1,
+        .flags = " accessor mode ",
+        .check = tool_token_which_check,
+        .run = tool_token_revoke,
+        .usage = "token revoke TOKEN | - | -accessor=ACCESSOR [-mode=orphan]",
+    },
+    {
+        .words = {"token", "list"},
+        .flags = " namespace format ",
+        .run = tool_token_list,
+        .usage = "token list [-namespace=PATH] [-format=table|json]",
+    },
+    {
+        .words = {"policy", "write"},
+        .arguments_min = 2,
+        .arguments_max = 2,
+        .flags = " namespace ",
+        .run = tool_policy_write,
+        .usage = "policy write [-namespace=PATH] NAME FILE|-",
+    },
+    {
+        .words = {"policy", "read"},
+        .arguments_min = 1,
+        .arguments_max = 1,
+        .flags = " namespace format ",
+        .run = tool_policy_read,
+        .usage = "policy read [-namespace=PATH] [-format=table|json] NAME",
+    },
+    {
+        .words = {"policy", "list"},
+        .flags = " namespace format ",
+        .run = tool_policy_list,
+        .usage = "policy list [-namespace=PATH] [-format=table|json]",
+    },
+    {
+        .words = {"policy", "delete"},
+        .arguments_min = 1,
+        .arguments_max = 1,
+        .flags = " namespace ",
+        .run = tool_policy_delete,
+        .usage = "policy delete [-namespace=PATH] NAME",
+    },
+    {
+        .words = {"policy", "test"},
+        .flags = " policy operation path data wrap-ttl cases field format ",
+        .check = tool_policy_test_check,
+        .run = tool_policy_test,
+        .offline = true,
+        .fields = " allowed reason rule policies capabilities sudo sudo_required ",
+        .usage = "policy test -policy=FILE… -operation=OPERATION -path=PATH [-data=JSON]\n"
+                 "      [-wrap-ttl=1h] [-field=NAME] [-format=table|json]\n"
+                 "  policy test -cases=FILE",
+    },
 };
 
-static const struct option options[] = {
-    {"config", required_argument, NULL, 'c'},  {"migrations", required_argument, NULL, 'm'},
-    {"namespace", required_argument, NULL, 'n'}, {"display-name", required_argument, NULL, 'd'},
-    {"ttl", required_argument, NULL, 't'},     {"field", required_argument, NULL, 'f'},
-    {"format", required_argument, NULL, 'o'},  {"policy", required_argument, NULL, 'p'},
-    {"version", no_argument, NULL, 'V'},       {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
+enum { SUBCOMMANDS = sizeof subcommands / sizeof *subcommands };
 
-static int print_usage(FILE *out, int status)
+static int words_of(const struct subcommand *subcommand)
 {
-    fputs("usage: runtime-catalog [-config=FILE] SUBCOMMAND\n", out);
-    for (size_t i = 0; i < sizeof subcommands / sizeof *subcommands; i++)
-        fprintf(out, "  %s\n", subcommands[i].usage);
-    fputs("The database: -config=FILE, else RUNTIME_CATALOG_DSN, else the installed "
-          "configuration.\n",
-          out);
-    return status;
+    return subcommand->words[1] ? 2 : 1;
 }
 
-/* "/team-a" → "team-a/" */
-static const char *namespace_path(const char *text)
+/* Whether words[count] begin as the subcommand does, as far as both go. */
+static bool begins(const struct subcommand *subcommand, char *const words[], int count)
 {
-    static char path[1024];
-    size_t start = strspn(text, "/"), length = strlen(text + start);
-
-    while (length > 0 && text[start + length - 1] == '/')
-        length--;
-    text_format(path, sizeof path, "%.*s%s", (int)length, text + start, length > 0 ? "/" : "");
-    return path;
-}
-
-/* Whether a flag was understood; its name goes to given[], for the subcommand to check. */
-static bool take_flag(struct tool_flags *flags, int option)
-{
-    switch (option) {
-    case 'c':
-        flags->config = optarg;
-        return true;
-    case 'm':
-        flags->migrations = optarg;
-        return true;
-    case 'n':
-        flags->namespace = namespace_path(optarg);
-        return true;
-    case 'd':
-        flags->display_name = optarg;
-        return true;
-    case 't':
-        flags->ttl = optarg;
-        return true;
-    case 'f':
-        flags->field = optarg;
-        return true;
-    case 'o':
-        flags->json = strcmp(optarg, "json") == 0;
-        return flags->json || strcmp(optarg, "table") == 0;
-    case 'p':
-        if (flags->policies_count == TOOL_POLICIES_MAX)
+    for (int i = 0; i < count && i < words_of(subcommand); i++) {
+        if (strcmp(words[i], subcommand->words[i]) != 0)
             return false;
-        flags->policies[flags->policies_count++] = optarg;
-        return true;
-    default:
-        return false;
     }
+    return true;
 }
 
 static const struct subcommand *find(char *const words[], int count)
 {
-    for (size_t i = 0; i < sizeof subcommands / sizeof *subcommands; i++) {
-        const struct subcommand *subcommand = &subcommands[i];
-        int wanted = subcommand->words[1] ? 2 : 1;
-        if (count == wanted + (int)subcommand->arguments &&
-            strcmp(words[0], subcommand->words[0]) == 0 &&
-            (wanted == 1 || strcmp(words[1], subcommand->words[1]) == 0))
-            return subcommand;
+    for (size_t i = 0; i < SUBCOMMANDS; i++) {
+        if (count >= words_of(&subcommands[i]) && begins(&subcommands[i], words, count))
+            return &subcommands[i];
     }
     return NULL;
 }
 
-static bool takes(const struct subcommand *subcommand, const char *flag)
+/* The subcommands that the words may become. Words that lead to none are wrong usage. */
+static int print_usage(FILE *out, char *const words[], int count)
 {
-    char name[32];
+    bool any = false;
 
-    text_format(name, sizeof name, "%s ", flag);
-    return strcmp(flag, "config") == 0 || strstr(subcommand->flags, name) != NULL;
+    for (size_t i = 0; i < SUBCOMMANDS; i++)
+        any = any || begins(&subcommands[i], words, count);
+    if (!any) {
+        fprintf(stderr, "runtime-catalog: unknown subcommand %s\n", words[0]);
+        out = stderr;
+    }
+    fputs("usage: runtime-catalog [-config=FILE] SUBCOMMAND\n", out);
+    for (size_t i = 0; i < SUBCOMMANDS; i++) {
+        if (!any || begins(&subcommands[i], words, count))
+            fprintf(out, "  %s\n", subcommands[i].usage);
+    }
+    fputs("The database: -config=FILE, else RUNTIME_CATALOG_DSN, else the installed "
+          "configuration.\n",
+          out);
+    return any && out == stdout ? EXIT_SUCCESS : EXIT_USAGE;
+}
+
+static int report(const struct error *err, int status)
+{
+    fprintf(stderr, "runtime-catalog: %s%s%s\n", err->text, *err->detail ? ": " : "",
+            err->detail);
+    return status;
+}
+
+/* What the subcommand's row does not have. */
+static bool check_row(const struct subcommand *subcommand, const struct tool_flags *flags,
+                      char *const arguments[], int count, struct error *err)
+{
+    char names[256];
+    const char *word = subcommand->words[0], *second = subcommand->words[1];
+
+    snprintf(names, sizeof names, " help h%s%s", subcommand->offline ? "" : " config",
+             subcommand->flags);
+    const char *stray = tool_flags_stray(flags, names);
+    if (stray)
+        return error_set(err, ERROR_BAD_REQUEST, "-%s does not belong to %s%s%s", stray, word,
+                         second ? " " : "", second ? second : "");
+    if (count < subcommand->arguments_min)
+        return error_set(err, ERROR_BAD_REQUEST, "an argument is missing");
+    if (count > subcommand->arguments_max)
+        return error_set(err, ERROR_BAD_REQUEST, "one argument too many: %s",
+                         subcommand->arguments_max == 1 && strncmp(word, "token", 5) == 0
+                             ? "(not shown)" /* perhaps a token */
+                             : arguments[subcommand->arguments_max]);
+    if (flags->field) {
+        snprintf(names, sizeof names, " %.200s ", flags->field);
+        if (!strstr(subcommand->fields, names))
+            return error_set(err, ERROR_BAD_REQUEST,
+                             "-field: field \"%s\" is not in the result, which has:%s",
+                             flags->field, subcommand->fields);
+    }
+    return true;
 }
 
 static struct db *open_url(const char *connection_url, struct error *err)
@@ -151,78 +233,55 @@ static struct db *open_database(const struct tool_flags *flags, struct error *er
     return db;
 }
 
-static bool print_table(const json_t *object, struct error *err)
-{
-    const char *name;
-    json_t *value;
-
-    printf("%-20s %s\n%-20s %s\n", "Key", "Value", "---", "-----");
-    json_object_foreach((json_t *)object, name, value)
-    {
-        char *text = json_is_string(value) ? strdup(json_string_value(value))
-                                           : json_dumps(value, JSON_ENCODE_ANY);
-        if (!text)
-            return error_exhausted(err);
-        printf("%-20s %s\n", name, text);
-        free(text);
-    }
-    return true;
-}
-
-bool tool_print(const json_t *object, const struct tool_flags *flags, struct error *err)
-{
-    const json_t *value = flags->field ? json_object_get(object, flags->field) : object;
-
-    if (!value)
-        return error_set(err, ERROR_BAD_REQUEST, "field \"%s\" is not in the result",
-                         flags->field);
-    if (flags->field && json_is_string(value))
-        return puts(json_string_value(value)) >= 0;
-    if (flags->json || flags->field)
-        return json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY) == 0 &&
-               putchar('\n') == '\n';
-    return print_table(object, err);
-}
-
 static int run(const struct subcommand *subcommand, const struct tool_flags *flags,
                char *const arguments[])
 {
     struct error err = {.code = ERROR_NONE};
-    struct db *db = open_database(flags, &err);
-    bool done = db && subcommand->run(db, flags, arguments, &err);
+    struct db *db = subcommand->offline ? NULL : open_database(flags, &err);
+    bool done = (db || subcommand->offline) && subcommand->run(db, flags, arguments, &err);
 
-    if (!done && err.code != ERROR_NONE)
-        fprintf(stderr, "runtime-catalog: %s%s%s\n", err.text, *err.detail ? ": " : "",
-                err.detail);
     db_close(db);
-    return done && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILED;
+    if (!done && err.code != ERROR_NONE)
+        return report(&err, subcommand->offline ? EXIT_USAGE : EXIT_FAILED);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        error_set(&err, ERROR_INTERNAL, "standard output could not be written");
+        return report(&err, subcommand->offline ? EXIT_USAGE : EXIT_FAILED);
+    }
+    return done ? EXIT_SUCCESS : EXIT_FAILED;
+}
+
+static int serve(struct tool_flags *flags, char *words[], int count)
+{
+    struct error err;
+
+    if (flags->version)
+        return puts("runtime-catalog " VERSION_TEXT) < 0;
+    bool help = count > 0 && strcmp(words[0], "help") == 0;
+    if (help || flags->help)
+        return print_usage(stdout, words + help, count - help);
+    const struct subcommand *subcommand = find(words, count);
+    if (!subcommand)
+        return print_usage(stderr, words, count);
+    char **arguments = words + words_of(subcommand);
+    if (!check_row(subcommand, flags, arguments, count - words_of(subcommand), &err) ||
+        (subcommand->check && !subcommand->check(flags, arguments, &err))) {
+        report(&err, EXIT_USAGE);
+        fprintf(stderr, "usage: runtime-catalog %s\n", subcommand->usage);
+        return EXIT_USAGE;
+    }
+    return run(subcommand, flags, arguments);
 }
 
 int main(int argc, char *argv[])
 {
     struct tool_flags flags = {.migrations = MIGRATIONSDIR, .namespace = ""};
-    const char *given[sizeof options / sizeof *options] = {NULL};
-    int option, index = 0;
+    struct error err;
 
     log_set_level(LOG_LEVEL_WARN);
-    while ((option = getopt_long_only(argc, argv, "", options, &index)) != -1) {
-        if (option == 'h')
-            return print_usage(stdout, EXIT_SUCCESS);
-        if (option == 'V')
-            return puts("runtime-catalog " VERSION_TEXT) < 0;
-        if (!take_flag(&flags, option))
-            return print_usage(stderr, EXIT_USAGE);
-        given[index] = options[index].name;
-    }
-    const struct subcommand *subcommand = find(argv + optind, argc - optind);
-    if (!subcommand)
-        return print_usage(stderr, EXIT_USAGE);
-    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
-        if (given[i] && !takes(subcommand, given[i])) {
-            fprintf(stderr, "runtime-catalog: -%s does not belong to %s\nusage: %s\n", given[i],
-                    subcommand->words[0], subcommand->usage);
-            return EXIT_USAGE;
-        }
-    }
-    return run(subcommand, &flags, argv + argc - (int)subcommand->arguments);
+    int count = argc > 0 ? tool_flags_parse(&flags, argv + 1, &err) : 0;
+    int status = count >= 0 ? serve(&flags, argv + 1, count) : report(&err, EXIT_USAGE);
+    if (count < 0)
+        fputs("runtime-catalog -h shows the usage\n", stderr);
+    tool_flags_fini(&flags);
+    return status;
 }

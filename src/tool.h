@@ -1,44 +1,101 @@
 /* SPDX-License-Identifier: MIT
  *
- * runtime-catalog, the operator's tool: what its subcommands share.
+ * runtime-catalog, the operator's tool: what its subcommands share. tool.c has their table,
+ * tool_flags.c the flags, tool_io.c reads files and prints, and each subcommand has a file.
  */
 #ifndef TOOL_H
 #define TOOL_H
 
 #include "error.h"
+#include "operation.h"
 
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct db;
 
-enum { TOOL_POLICIES_MAX = 64 };
+enum { TOOL_LIST_MAX = 64 };
 
-/* The flags of all subcommands; which of them a subcommand takes stands in tool.c's table. */
+/* The values of a flag that may be given several times. */
+struct tool_list {
+    char *items[TOOL_LIST_MAX];
+    size_t count;
+};
+
+/* The flags of all subcommands; which of them a subcommand takes stands in tool.c's table.
+ * Texts are argv's; NULL: not given. Times are in seconds, 0: not given. */
 struct tool_flags {
     const char *config;       /* -config: file to take the database from */
     const char *migrations;   /* -migrations: directory */
     const char *namespace;    /* -namespace, with its slash at the end; "": the root */
-    const char *display_name; /* -display-name */
-    const char *ttl;          /* -ttl, as given; NULL: none */
     const char *field;        /* -field: print the value of this one alone */
     bool json;                /* -format=json */
-    const char *policies[TOOL_POLICIES_MAX]; /* -policy, each time */
-    size_t policies_count;
+    struct tool_list policies; /* -policy: names, or files for policy test */
+
+    const char *display_name; /* -display-name */
+    struct tool_list metadata;    /* -metadata: key=value */
+    struct tool_list bound_cidrs; /* -bound-cidr */
+    int64_t ttl, explicit_max_ttl, period;
+    int64_t use_limit;        /* 0: none */
+    const char *accessor;     /* -accessor */
+    bool orphan;              /* -mode=orphan */
+
+    const char *cases;        /* -cases: file */
+    enum operation operation; /* -operation; OPERATION_NONE: not given */
+    const char *path;         /* -path */
+    json_t *data;             /* -data, an object; ours */
+    int64_t wrap_ttl;
+
+    bool help, version;
+    uint64_t given; /* bit n: flag n of tool_flags.c's table */
 };
 
-/* Each runs one subcommand: true, or false with *err. arguments ends in NULL. */
-bool tool_migrate(struct db *db, const struct tool_flags *flags, char *const arguments[],
-                  struct error *err);
-bool tool_status(struct db *db, const struct tool_flags *flags, char *const arguments[],
-                 struct error *err);
-bool tool_token_issue(struct db *db, const struct tool_flags *flags, char *const arguments[],
+/* Takes the flags, with one dash or two, -flag=value or -flag value, from wherever they stand
+ * up to a "--". What is left moves to the front of argv, with a NULL behind it; returns how
+ * many that are, or -1 with *err, which names the flag. */
+int tool_flags_parse(struct tool_flags *flags, char *argv[], struct error *err);
+void tool_flags_fini(struct tool_flags *flags);
+
+/* A flag that was given and is not among names, " name name ", or NULL. */
+const char *tool_flags_stray(const struct tool_flags *flags, const char *names);
+
+/* Checks of a subcommand's flags and arguments beyond what its row says, before anything is
+ * opened; the names of policies come out as they are stored. False with *err: wrong usage. */
+typedef bool tool_check(struct tool_flags *flags, char *const arguments[], struct error *err);
+tool_check tool_token_issue_check, tool_token_which_check, tool_policy_test_check;
+
+/* Each runs one subcommand: true, or false with *err; false without one where the answer itself
+ * is no. arguments ends in NULL. db is NULL for those that need none. */
+typedef bool tool_run(struct db *db, const struct tool_flags *flags, char *const arguments[],
                       struct error *err);
-bool tool_policy_write(struct db *db, const struct tool_flags *flags, char *const arguments[],
-                       struct error *err);
+tool_run tool_migrate, tool_status;
+tool_run tool_token_issue, tool_token_lookup, tool_token_revoke, tool_token_list;
+tool_run tool_policy_write, tool_policy_read, tool_policy_list, tool_policy_delete;
+tool_run tool_policy_test;
+
+/* The part of policy test that answers the cases of a file (tool_policy_cases.c). False with
+ * *err, which holds nothing beforehand. */
+bool tool_policy_cases(const char *path, struct error *err);
+
+/* All of a file, or of standard input for "-", with a NUL behind it. Ours, free(); NULL with
+ * *err, also if it is longer than max bytes. */
+char *tool_read(const char *path, size_t max, size_t *length, struct error *err);
 
 /* Prints an object as Vault's tool prints one: a field alone, JSON, or a table of two columns. */
 bool tool_print(const json_t *object, const struct tool_flags *flags, struct error *err);
+
+/* Prints an array of objects: JSON, or a table with a column for each key. */
+struct tool_column {
+    const char *title, *key;
+};
+bool tool_print_rows(const json_t *rows, const struct tool_column columns[], size_t count,
+                     const struct tool_flags *flags, struct error *err);
+
+bool tool_print_json(const json_t *value, struct error *err);
+
+/* Tells of something on standard error that is no failure. */
+void tool_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

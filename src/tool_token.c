@@ -1,81 +1,88 @@
-/* SPDX-License-Identifier: MIT */
-#include "duration.h"
+/* SPDX-License-Identifier: MIT
+ *
+ * Tokens that exist: looked up, listed, revoked. Nothing here can print one.
+ */
+#include "secret.h"
 #include "store_token.h"
 #include "text.h"
 #include "tool.h"
 
-#include <ctype.h>
-#include <inttypes.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
-enum { TTL_MAX = 100 * 366 * 86400U }; /* seconds: a hundred years */
-
-/* -ttl in whole seconds. -1: no duration, or none of these. */
-static int64_t parse_ttl(const char *text)
+bool tool_token_which_check(struct tool_flags *flags, char *const arguments[],
+                            struct error *err)
 {
-    int64_t ns;
-
-    if (!duration_parse(text, &ns) || ns < DURATION_SECOND || ns / DURATION_SECOND > TTL_MAX)
-        return -1;
-    return ns / DURATION_SECOND;
+    if (!flags->accessor && !arguments[0])
+        return error_set(err, ERROR_BAD_REQUEST,
+                         "a token is missing: - reads it from standard input, -accessor= "
+                         "names it");
+    return !flags->accessor || !arguments[0] ||
+           error_set(err, ERROR_BAD_REQUEST, "-accessor: does not go with a token");
 }
 
-/* Names are stored in lower case, as Vault does; root must be the only one. */
-static bool check_policies(const struct tool_flags *flags, char names[][256], struct error *err)
+/* The accessor of the token that is meant. The argument is blanked, so that a list of processes
+ * shows a token no longer than it takes to get here. */
+static bool find(char accessor[static SECRET_ACCESSOR_TEXT + 1], struct db *db,
+                 const struct tool_flags *flags, char *argument, struct error *err)
 {
-    for (size_t i = 0; i < flags->policies_count; i++) {
-        if (!text_format(names[i], 256, "%s", flags->policies[i]) || !*names[i])
-            return error_set(err, ERROR_BAD_REQUEST, "-policy: 1 to 255 bytes");
-        for (char *c = names[i]; *c; c++)
-            *c = (char)tolower((unsigned char)*c);
-        if (flags->policies_count > 1 && strcmp(names[i], "root") == 0)
-            return error_set(err, ERROR_BAD_REQUEST, "-policy: root must be the only policy");
+    char token[8192] = "";
+
+    if (flags->accessor)
+        return text_format(accessor, SECRET_ACCESSOR_TEXT + 1, "%s", flags->accessor) ||
+               error_set(err, ERROR_NOT_FOUND, "token not found");
+    if (strcmp(argument, "-") == 0) {
+        if (!fgets(token, sizeof token, stdin))
+            return error_set(err, ERROR_BAD_REQUEST, "no token on standard input");
+        token[strcspn(token, "\r\n")] = '\0';
+    } else {
+        text_format(token, sizeof token, "%s", argument);
+        secret_wipe(argument, strlen(argument));
     }
-    return flags->policies_count > 0 ||
-           error_set(err, ERROR_BAD_REQUEST, "-policy: at least one is needed");
+    bool found = store_token_find(db, token, accessor, err);
+    secret_wipe(token, sizeof token);
+    return found;
 }
 
-static bool print_issued(const struct token_issue *issue, const char *token,
-                         const char *accessor, const struct tool_flags *flags,
-                         struct error *err)
+bool tool_token_lookup(struct db *db, const struct tool_flags *flags, char *const arguments[],
+                       struct error *err)
 {
-    json_auto_t *policies = json_array();
+    char accessor[SECRET_ACCESSOR_TEXT + 1];
 
-    for (size_t i = 0; i < issue->policies_count; i++)
-        json_array_append_new(policies, json_string(issue->policies[i]));
-    json_auto_t *result =
-        json_pack("{s:s, s:s, s:i, s:O, s:s}", "token", token, "token_accessor", accessor,
-                  "token_duration", issue->ttl ? atoi(issue->ttl) : 0, "token_policies",
-                  policies, "namespace", issue->namespace_path);
-    return result ? tool_print(result, flags, err) : error_exhausted(err);
+    if (!find(accessor, db, flags, arguments[0], err))
+        return false;
+    json_auto_t *token = store_token_lookup(db, accessor, err);
+    return token && tool_print(token, flags, err);
 }
 
-bool tool_token_issue(struct db *db, const struct tool_flags *flags, char *const arguments[],
-                      struct error *err)
+/* A token that is not there is as good as revoked, and the exit status says so; but somebody who
+ * mistyped an accessor must hear of it. */
+bool tool_token_revoke(struct db *db, const struct tool_flags *flags, char *const arguments[],
+                       struct error *err)
 {
-    char names[TOOL_POLICIES_MAX][256], ttl[24];
-    const char *policies[TOOL_POLICIES_MAX];
-    char token[SECRET_TOKEN_TEXT + 1], accessor[SECRET_ACCESSOR_TEXT + 1];
-    int64_t seconds = flags->ttl ? parse_ttl(flags->ttl) : 0;
+    char accessor[SECRET_ACCESSOR_TEXT + 1];
+
+    if (!find(accessor, db, flags, arguments[0], err) ||
+        !store_token_revoke(db, accessor, flags->orphan, err)) {
+        if (err->code != ERROR_NOT_FOUND)
+            return false;
+        tool_warn("no token found: nothing was revoked");
+        *err = (struct error){.code = ERROR_NONE};
+    }
+    puts("Success! Revoked token (if it existed)");
+    return true;
+}
+
+bool tool_token_list(struct db *db, const struct tool_flags *flags, char *const arguments[],
+                     struct error *err)
+{
+    static const struct tool_column columns[] = {
+        {"Accessor", "accessor"}, {"Display Name", "display_name"}, {"Policies", "policies"},
+        {"TTL", "ttl"},           {"Expire Time", "expire_time"},   {"Parent", "parent"},
+    };
+    json_auto_t *tokens = store_token_list(db, flags->namespace, err);
 
     (void)arguments;
-    if (!check_policies(flags, names, err))
-        return false;
-    if (seconds < 0)
-        return error_set(err, ERROR_BAD_REQUEST, "-ttl: a duration such as 90s, 15m, 1h, 2d");
-    for (size_t i = 0; i < flags->policies_count; i++)
-        policies[i] = names[i];
-    text_format(ttl, sizeof ttl, "%" PRId64, seconds);
-    struct token_issue issue = {
-        .namespace_path = flags->namespace,
-        .policies = policies,
-        .policies_count = flags->policies_count,
-        .ttl = flags->ttl ? ttl : NULL,
-        .display_name = flags->display_name ? flags->display_name : "token",
-    };
-    bool issued = store_token_issue(db, &issue, token, accessor, err) &&
-                  print_issued(&issue, token, accessor, flags, err);
-    secret_wipe(token, sizeof token);
-    return issued;
+    return tokens &&
+           tool_print_rows(tokens, columns, sizeof columns / sizeof *columns, flags, err);
 }

@@ -84,6 +84,7 @@ static bool serve(struct service *service, struct error *err)
             .shutdown_ms = config->shutdown_ms,
             .serve = service_serve,
             .reload = service_reload,
+            .tick = service_tick,
             .context = service,
         },
         &left, err);

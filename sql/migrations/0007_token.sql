@@ -22,8 +22,12 @@ CREATE TABLE runtime_catalog.token (
     parent           text        COLLATE "C"      NULL,
     display_name     text        COLLATE "C"  NOT NULL DEFAULT 'token',
     meta             jsonb                        NULL,
+    path             text        COLLATE "C"  NOT NULL DEFAULT 'auth/token/create',
     created_at       timestamptz              NOT NULL DEFAULT pg_catalog.now(),
+    renewed_at       timestamptz                  NULL,
     expires_at       timestamptz                  NULL,
+    renewable        boolean                  NOT NULL DEFAULT true,
+    ttl              bigint                   NOT NULL DEFAULT 0,
     explicit_max_ttl bigint                   NOT NULL DEFAULT 0,
     period           bigint                   NOT NULL DEFAULT 0,
     uses_left        integer                      NULL,
@@ -41,10 +45,12 @@ CREATE TABLE runtime_catalog.token (
                                                    AND octet_length(array_to_string(policies, ',')) <= 4096),
     CONSTRAINT token_display_name_check     CHECK (octet_length(display_name) <= 4096),
     CONSTRAINT token_meta_check             CHECK (jsonb_typeof(meta) = 'object' AND octet_length(meta::text) <= 4096),
+    CONSTRAINT token_path_check             CHECK (octet_length(path) <= 4096),
+    CONSTRAINT token_ttl_check              CHECK (ttl >= 0),
     CONSTRAINT token_explicit_max_ttl_check CHECK (explicit_max_ttl >= 0),
     CONSTRAINT token_period_check           CHECK (period >= 0),
     CONSTRAINT token_uses_left_check        CHECK (uses_left >= 0),
-    CONSTRAINT token_bound_cidrs_check      CHECK (array_position(bound_cidrs, NULL) IS NULL)
+    CONSTRAINT token_bound_cidrs_check      CHECK (array_position(bound_cidrs, NULL) IS NULL AND bound_cidrs <> '{}')
 );
 
 COMMENT ON TABLE  runtime_catalog.token                  IS 'A token, known by its SHA-256';
@@ -55,8 +61,12 @@ COMMENT ON COLUMN runtime_catalog.token.policies         IS 'Names of policies o
 COMMENT ON COLUMN runtime_catalog.token.parent           IS 'Accessor of the token that it ends with; null: none';
 COMMENT ON COLUMN runtime_catalog.token.display_name     IS 'For people';
 COMMENT ON COLUMN runtime_catalog.token.meta             IS 'Names and values for people and programs; null: none';
+COMMENT ON COLUMN runtime_catalog.token.path             IS 'The API''s path by which it was issued';
 COMMENT ON COLUMN runtime_catalog.token.created_at       IS 'When it was issued';
+COMMENT ON COLUMN runtime_catalog.token.renewed_at       IS 'When it was last renewed; null: never';
 COMMENT ON COLUMN runtime_catalog.token.expires_at       IS 'When it ends by itself; null: never';
+COMMENT ON COLUMN runtime_catalog.token.renewable        IS 'Whether it may be renewed';
+COMMENT ON COLUMN runtime_catalog.token.ttl              IS 'Seconds that it was issued for, and that a renewal gives unless it asks for others; 0: no end';
 COMMENT ON COLUMN runtime_catalog.token.explicit_max_ttl IS 'Seconds after created_at beyond which no renewal reaches; 0: none set';
 COMMENT ON COLUMN runtime_catalog.token.period           IS 'Seconds that each renewal gives; 0: not periodic';
 COMMENT ON COLUMN runtime_catalog.token.uses_left        IS 'Requests that it is still good for; null: any number';
@@ -74,11 +84,13 @@ CREATE TRIGGER token_records
 CREATE TRIGGER token_records_update
     AFTER UPDATE ON runtime_catalog.token
     FOR EACH ROW
-    WHEN ((OLD.hash, OLD.accessor, OLD.namespace_id, OLD.policies, OLD.parent, OLD.display_name, OLD.meta,
-           OLD.created_at, OLD.expires_at, OLD.explicit_max_ttl, OLD.period, OLD.bound_cidrs)
+    WHEN ((OLD.hash, OLD.accessor, OLD.namespace_id, OLD.policies, OLD.parent, OLD.display_name, OLD.meta, OLD.path,
+           OLD.created_at, OLD.renewed_at, OLD.expires_at, OLD.renewable, OLD.ttl, OLD.explicit_max_ttl, OLD.period,
+           OLD.bound_cidrs)
           IS DISTINCT FROM
-          (NEW.hash, NEW.accessor, NEW.namespace_id, NEW.policies, NEW.parent, NEW.display_name, NEW.meta,
-           NEW.created_at, NEW.expires_at, NEW.explicit_max_ttl, NEW.period, NEW.bound_cidrs))
+          (NEW.hash, NEW.accessor, NEW.namespace_id, NEW.policies, NEW.parent, NEW.display_name, NEW.meta, NEW.path,
+           NEW.created_at, NEW.renewed_at, NEW.expires_at, NEW.renewable, NEW.ttl, NEW.explicit_max_ttl, NEW.period,
+           NEW.bound_cidrs))
     EXECUTE FUNCTION runtime_catalog.record_change('accessor');
 CREATE TRIGGER token_records_truncate
     AFTER TRUNCATE ON runtime_catalog.token
@@ -88,14 +100,23 @@ ALTER TABLE runtime_catalog.token ENABLE ALWAYS TRIGGER token_records_update;
 ALTER TABLE runtime_catalog.token ENABLE ALWAYS TRIGGER token_records_truncate;
 
 -- The worker has no right here: authenticate() is its only way in. The operator writes a hash
--- and never reads one.
+-- and never reads one: find_token() tells the accessor to whoever has the token. parent is
+-- what revoking a token without its children sets to null.
 ALTER TABLE runtime_catalog.token ENABLE ROW LEVEL SECURITY;
 CREATE POLICY token_operator ON runtime_catalog.token TO runtime_catalog_operator USING (true) WITH CHECK (true);
 CREATE POLICY token_reader   ON runtime_catalog.token FOR SELECT TO runtime_catalog_reader USING (true);
 
-GRANT SELECT (accessor, namespace_id, policies, parent, display_name, meta, created_at,
-              expires_at, explicit_max_ttl, period, uses_left, bound_cidrs)
+GRANT SELECT (accessor, namespace_id, policies, parent, display_name, meta, path, created_at, renewed_at,
+              expires_at, renewable, ttl, explicit_max_ttl, period, uses_left, bound_cidrs)
                      ON runtime_catalog.token TO runtime_catalog_operator, runtime_catalog_reader;
-GRANT INSERT, DELETE ON runtime_catalog.token TO runtime_catalog_operator;
+GRANT INSERT, UPDATE (parent), DELETE ON runtime_catalog.token TO runtime_catalog_operator;
+
+CREATE FUNCTION runtime_catalog.find_token(token_hash bytea) RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT token.accessor FROM runtime_catalog.token AS token WHERE token.hash = token_hash
+$$;
+COMMENT ON FUNCTION runtime_catalog.find_token(bytea) IS 'The accessor of the token with this hash; null: there is none';
+GRANT EXECUTE ON FUNCTION runtime_catalog.find_token(bytea) TO runtime_catalog_operator;
 
 COMMIT;

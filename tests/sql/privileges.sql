@@ -2,7 +2,7 @@
 
 BEGIN;
 SET LOCAL search_path = pgtap, pg_catalog;
-SELECT plan(142);
+SELECT plan(151);
 
 -- A role that nobody granted anything has what PUBLIC has.
 CREATE ROLE runtime_catalog_stranger;
@@ -53,6 +53,7 @@ SELECT set_eq(
        GROUP BY grantee, privilege_type, relname$$,
     $$VALUES ('worker update runtime',  'oci_runtime cgroup_parent cpu_nanos memory_bytes rootless updated_at'),
              ('worker select plugin',   'namespace_id type name version runtime_type runtime_name'),
+             ('operator update token',  'parent'),
              ('operator select token',  'accessor namespace_id policies parent display_name meta created_at '
                                         'expires_at explicit_max_ttl period uses_left bound_cidrs'),
              ('reader select token',    'accessor namespace_id policies parent display_name meta created_at '
@@ -74,6 +75,7 @@ SELECT function_privs_are('runtime_catalog', name, arguments, 'runtime_catalog_'
                ('delete_runtime',    '{bigint,text,text}',                          '{worker}'),
                ('list_policies',     '{}',                                          '{worker,operator}'),
                ('forget',            '{}',                                          '{operator}'),
+               ('find_token',        '{bytea}',                                     '{operator}'),
                ('token_is_live',     '{text}',                                      '{}'),
                ('record_change',     '{}',                                          '{}'),
                ('record_forgetting', '{}',                                          '{}'))
@@ -206,6 +208,11 @@ SELECT is(pg_temp.attempt(role, statement), expected, format('%s: %s', role, sta
                ('operator', 'SELECT accessor FROM runtime_catalog.token WHERE hash = sha256(''t'')',                  '42501'),
                ('operator', 'SELECT accessor, policies FROM runtime_catalog.token WHERE namespace_id = 1001',         '1'),
                ('operator', 'UPDATE runtime_catalog.token SET policies = ''{root}''',                                 '42501'),
+               ('operator', 'UPDATE runtime_catalog.token SET parent = NULL WHERE namespace_id = 1001',               '1'),
+               ('operator', 'SELECT accessor FROM runtime_catalog.find_token(sha256(''t'')) AS accessor WHERE accessor IS NOT NULL', '1'),
+               ('operator', 'SELECT accessor FROM runtime_catalog.find_token(sha256(''x'')) AS accessor WHERE accessor IS NOT NULL', '0'),
+               ('worker',   'SELECT runtime_catalog.find_token(sha256(''t''))',                                       '42501'),
+               ('reader',   'SELECT runtime_catalog.find_token(sha256(''t''))',                                       '42501'),
                ('operator', 'DELETE FROM runtime_catalog.token WHERE accessor = repeat(''t'', 24)',                   '1'),
                ('operator', 'SELECT id FROM runtime_catalog.change WHERE namespace_id = 1001',                        '6'),
                ('operator', 'DELETE FROM runtime_catalog.change',                                                     '42501'),

@@ -45,6 +45,7 @@ SELECT set_eq(
              ('function authenticate(token_hash bytea, site text, named text, remote_address inet, request text, '
               'spend boolean, OUT accessor text, OUT token_namespace text, OUT namespace_id bigint, '
               'OUT address_allowed boolean, OUT policies json)'),
+             ('function find_token(token_hash bytea)'),
              ('function token_is_live(accessor text)')$$,
     'the schema holds these objects, and indexes');
 SELECT is((SELECT string_agg(name, ', ') FROM pg_temp.object WHERE owner <> 'runtime_catalog_owner'),
@@ -121,6 +122,7 @@ SELECT set_eq(
              ('forget',            'sql',     true,  'v', 'u'),
              ('delete_runtime',    'sql',     false, 'v', 'u'),
              ('list_policies',     'sql',     true,  's', 'u'),
+             ('find_token',        'sql',     true,  's', 'u'),
              ('authenticate',      'plpgsql', true,  'v', 'u'),
              ('token_is_live',     'sql',     true,  's', 'u')$$,
     'which functions act for the owner, and which are volatile');

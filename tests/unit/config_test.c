@@ -27,6 +27,7 @@ static void defaults_hold_where_nothing_is_said(void **state)
     assert_int_equal(config.connect_ms, 2000);
     assert_int_equal(config.pool_ms, 2000);
     assert_int_equal(config.statement_ms, 5000);
+    assert_int_equal(config.tidy_ms, 60000);
     assert_int_equal(config.request_ms, 10000);
     assert_int_equal(config.shutdown_ms, 10000);
     assert_int_equal(config.max_request_size, 1048576);

@@ -120,6 +120,7 @@ static void check_allow(const json_t *test)
     policy_free(policy);
     assert_int_equal(decision.allowed, json_is_true(json_object_get(test, "allowed")));
     assert_int_equal(decision.sudo, json_is_true(json_object_get(test, "sudo")));
+    assert_int_equal(decision.allowed, decision.reason == POLICY_GRANTED);
     if (json_object_get(test, "request_allowed") == NULL)
         return;
     bool needs_sudo = json_is_true(json_object_get(test, "sudo_required"));
@@ -148,26 +149,43 @@ static void check_capabilities(const json_t *test)
     }
 }
 
+/* Whether a text was taken or refused as it should be: with the error named, or part of it. */
+static void check_outcome(const json_t *test, bool taken, const char *error,
+                          const struct error *err)
+{
+    const char *part = string_of(test, "error_contains");
+
+    if (!taken && error == NULL && part == NULL)
+        fail_msg("%s", err->text);
+    assert_int_equal(taken, error == NULL && part == NULL);
+    if (taken)
+        return;
+    assert_int_equal(err->code, ERROR_BAD_REQUEST);
+    assert_string_equal(err->detail, "policy test");
+    if (error != NULL)
+        assert_string_equal(err->text, error);
+    else
+        assert_non_null(strstr(err->text, part));
+    if (json_object_get(test, "line") != NULL)
+        assert_int_equal(err->line, json_integer_value(json_object_get(test, "line")));
+}
+
+/* What is read is what Vault reads; what is compiled, and so stored, is what can be enforced,
+ * which compile_error says where it is less. */
 static void check_parse(const json_t *test)
 {
     struct policy_source source = source_of(string_of(test, "policy"));
+    const char *error = string_of(test, "error"),
+               *compile_error = string_of(test, "compile_error");
     struct error err = {.text = ""};
+    bool good = policy_check(&source, &err);
+
+    assert_int_equal(good, json_is_true(json_object_get(test, "parse_ok")));
+    check_outcome(test, good, error, &err);
     struct policy *policy = policy_compile(&source, 1, &err);
 
     policy_free(policy);
-    if (policy == NULL && json_is_true(json_object_get(test, "parse_ok")))
-        fail_msg("%s", err.text);
-    assert_int_equal(policy != NULL, json_is_true(json_object_get(test, "parse_ok")));
-    if (policy != NULL)
-        return;
-    assert_int_equal(err.code, ERROR_BAD_REQUEST);
-    assert_string_equal(err.detail, "policy test");
-    if (string_of(test, "error") != NULL)
-        assert_string_equal(err.text, string_of(test, "error"));
-    else
-        assert_non_null(strstr(err.text, string_of(test, "error_contains")));
-    if (json_object_get(test, "line") != NULL)
-        assert_int_equal(err.line, json_integer_value(json_object_get(test, "line")));
+    check_outcome(test, policy != NULL, compile_error != NULL ? compile_error : error, &err);
 }
 
 static void check_case(void **state)
@@ -396,6 +414,37 @@ static void an_operation_without_capability_is_never_allowed(void **state)
     policy_free(policy);
 }
 
+/* The rule that decides, and the policies that have it, beyond the bits of a set too. */
+static void the_rule_that_decides_is_told(void **state)
+{
+    struct policy_source sources[70];
+    struct policy_request request = {.operation = OPERATION_LIST, .path = "a/b/"};
+    struct policy_explanation rule;
+    struct error err;
+
+    (void)state;
+    for (size_t i = 0; i < 70; i++)
+        sources[i] = source_of("path \"a/*\" { policy = \"read\" }");
+    sources[1] = source_of("path \"b\" { policy = \"read\" }");
+    sources[2] = source_of("path \"/a/b\" { policy = \"write\" }");
+    struct policy *policy = policy_compile(sources, 70, &err);
+
+    assert_non_null(policy);
+    assert_true(policy_explain(policy, &request, &rule));
+    assert_string_equal(rule.path, "a/b");
+    assert_false(rule.glob);
+    assert_true(rule.sources == UINT64_C(1) << 2);
+    assert_true(rule.capabilities & CAPABILITY_UPDATE);
+    request.path = "a/c";
+    assert_true(policy_explain(policy, &request, &rule));
+    assert_string_equal(rule.path, "a/");
+    assert_true(rule.glob);
+    assert_true(rule.sources == ~UINT64_C(6));
+    request.path = "c";
+    assert_false(policy_explain(policy, &request, &rule));
+    policy_free(policy);
+}
+
 /* What a message quotes is cut between characters, and a message ends within its array.
  */
 static void long_paths_are_quoted_in_part(void **state)
@@ -555,6 +604,7 @@ int main(void)
         cmocka_unit_test(no_policy_allows_nothing),
         cmocka_unit_test(an_operation_without_capability_is_never_allowed),
         cmocka_unit_test(finds_the_rule_that_a_plain_search_finds),
+        cmocka_unit_test(the_rule_that_decides_is_told),
         cmocka_unit_test(long_paths_are_quoted_in_part),
         cmocka_unit_test(long_parameter_names),
         cmocka_unit_test(evaluation_allocates_nothing),
