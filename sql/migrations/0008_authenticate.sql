@@ -36,6 +36,11 @@ AS $$
 DECLARE
     holder record;
 BEGIN
+    -- Who is refused sees and signs nothing, whatever was called before in the transaction.
+    PERFORM set_config('runtime_catalog.namespace_id', '', true),
+            set_config('runtime_catalog.accessor', '', true),
+            set_config('runtime_catalog.request_id', '', true);
+
     SELECT token.accessor, token.parent, token.uses_left, token.policies, token.namespace_id, namespace.path,
            (token.bound_cidrs IS NULL OR coalesce(remote_address <<= ANY (token.bound_cidrs), false)) AS address_allowed,
            (SELECT target.id

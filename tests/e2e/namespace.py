@@ -43,8 +43,9 @@ def names(data):
 
 with stack(plan=19, edit_site=three_sites) as s:
     s.cluster.sql("INSERT INTO runtime_catalog.namespace (path, parent_id)"
-                  " SELECT path, (SELECT id FROM runtime_catalog.namespace WHERE path = '')"
-                  " FROM unnest(ARRAY['team-a/', 'team-b/', 'team-a/child/']) AS path")
+                  " SELECT unnest(ARRAY['team-a/', 'team-b/']), id FROM runtime_catalog.namespace WHERE path = '';"
+                  " INSERT INTO runtime_catalog.namespace (path, parent_id)"
+                  " SELECT 'team-a/child/', id FROM runtime_catalog.namespace WHERE path = 'team-a/'")
     team_a = s.token("root", namespace="team-a/")
     team_b = s.token("root", namespace="team-b/")
     child = s.token("root", namespace="team-a/child/")

@@ -2,7 +2,7 @@
 
 BEGIN;
 SET LOCAL search_path = pgtap, pg_catalog;
-SELECT plan(151);
+SELECT plan(205);
 
 -- A role that nobody granted anything has what PUBLIC has.
 CREATE ROLE runtime_catalog_stranger;
@@ -16,7 +16,7 @@ SELECT table_privs_are('runtime_catalog', name, 'runtime_catalog_' || role, righ
                ('worker',   'namespace',      '{}'),
                ('worker',   'runtime',        '{SELECT,INSERT,DELETE}'),
                ('worker',   'plugin',         '{}'),
-               ('worker',   'policy',         '{}'),
+               ('worker',   'policy',         '{SELECT,INSERT,DELETE}'),
                ('worker',   'token',          '{}'),
                ('operator', 'schema_version', '{SELECT}'),
                ('operator', 'change',         '{SELECT}'),
@@ -52,12 +52,13 @@ SELECT set_eq(
        WHERE relnamespace = 'runtime_catalog'::regnamespace
        GROUP BY grantee, privilege_type, relname$$,
     $$VALUES ('worker update runtime',  'oci_runtime cgroup_parent cpu_nanos memory_bytes rootless updated_at'),
+             ('worker update policy',   'text updated_at'),
              ('worker select plugin',   'namespace_id type name version runtime_type runtime_name'),
              ('operator update token',  'parent'),
-             ('operator select token',  'accessor namespace_id policies parent display_name meta created_at '
-                                        'expires_at explicit_max_ttl period uses_left bound_cidrs'),
-             ('reader select token',    'accessor namespace_id policies parent display_name meta created_at '
-                                        'expires_at explicit_max_ttl period uses_left bound_cidrs')$$,
+             ('operator select token',  'accessor namespace_id policies parent display_name meta path created_at '
+                                        'renewed_at expires_at renewable ttl explicit_max_ttl period uses_left bound_cidrs'),
+             ('reader select token',    'accessor namespace_id policies parent display_name meta path created_at '
+                                        'renewed_at expires_at renewable ttl explicit_max_ttl period uses_left bound_cidrs')$$,
     'these columns are granted one by one, never a hash');
 SELECT column_privs_are('runtime_catalog', 'token', 'hash', 'runtime_catalog_' || role, rights, role || ' on a hash')
   FROM (VALUES ('worker',   '{}'::text[]),
@@ -76,6 +77,17 @@ SELECT function_privs_are('runtime_catalog', name, arguments, 'runtime_catalog_'
                ('list_policies',     '{}',                                          '{worker,operator}'),
                ('forget',            '{}',                                          '{operator}'),
                ('find_token',        '{bytea}',                                     '{operator}'),
+               ('delete_policy',     '{bigint,text}',                               '{worker}'),
+               ('describe_token',    '{bigint,bytea,bytea,text}',                   '{worker}'),
+               ('policies_of_token', '{bigint,bytea,bytea,text}',                   '{worker}'),
+               ('list_accessors',    '{bigint}',                                    '{worker}'),
+               ('create_token',      '{bigint,text,bytea,text,json,boolean,text,text,jsonb,boolean,bigint,bigint,bigint,integer}',
+                                                                                    '{worker}'),
+               ('renew_token',       '{bigint,bytea,bytea,text,bigint,bigint}',     '{worker}'),
+               ('revoke_token',      '{bigint,bytea,bytea,text,boolean}',           '{worker}'),
+               ('tidy_tokens',       '{integer}',                                   '{worker,operator}'),
+               ('reach_token',       '{bigint,bytea,bytea,text}',                   '{}'),
+               ('rfc3339',           '{"timestamp with time zone"}',                '{}'),
                ('token_is_live',     '{text}',                                      '{}'),
                ('record_change',     '{}',                                          '{}'),
                ('record_forgetting', '{}',                                          '{}'))
@@ -174,7 +186,20 @@ SELECT is(pg_temp.attempt(role, statement), expected, format('%s: %s', role, sta
                ('worker',   'DELETE FROM runtime_catalog.plugin',                                                     '42501'),
                ('worker',   'SELECT accessor FROM runtime_catalog.token',                                             '42501'),
                ('worker',   'UPDATE runtime_catalog.token SET uses_left = 1',                                         '42501'),
-               ('worker',   'SELECT name FROM runtime_catalog.policy',                                                '42501'),
+               ('worker',   'INSERT INTO runtime_catalog.token (hash, accessor, namespace_id, policies) '
+                            'VALUES (sha256(''x''), repeat(''x'', 24), 1001, ''{root}'')',                            '42501'),
+               ('worker',   'DELETE FROM runtime_catalog.token',                                                      '42501'),
+               ('worker',   'SELECT runtime_catalog.reach_token(1001, NULL, NULL, repeat(''t'', 24))',                '42501'),
+               ('worker',   'SELECT runtime_catalog.rfc3339(now())',                                                  '42501'),
+               ('worker',   'SELECT runtime_catalog.tidy_tokens(1)',                                                  '1'),
+               ('worker',   'SELECT * FROM runtime_catalog.policy',                                                   '1'),
+               ('worker',   'INSERT INTO runtime_catalog.policy (namespace_id, name, text) VALUES (1001, ''p'', ''x'') '
+                            'ON CONFLICT (namespace_id, name) DO UPDATE SET text = excluded.text, updated_at = now()', '1'),
+               ('worker',   'UPDATE runtime_catalog.policy SET name = ''x''',                                         '42501'),
+               ('worker',   'UPDATE runtime_catalog.policy SET namespace_id = 1',                                     '42501'),
+               ('worker',   'UPDATE runtime_catalog.policy SET created_at = now()',                                   '42501'),
+               ('worker',   'DELETE FROM runtime_catalog.policy',                                                     '1'),
+               ('worker',   'TRUNCATE runtime_catalog.policy',                                                        '42501'),
                ('worker',   'SELECT path FROM runtime_catalog.namespace',                                             '42501'),
                ('worker',   'SELECT id FROM runtime_catalog.change',                                                  '42501'),
                ('worker',   'INSERT INTO runtime_catalog.change (table_name, operation) VALUES (''x'', ''insert'')',  '42501'),
@@ -193,7 +218,7 @@ SELECT is(pg_temp.attempt(role, statement), expected, format('%s: %s', role, sta
                ('operator', 'SELECT * FROM runtime_catalog.runtime WHERE namespace_id = 1001',                        '2'),
                ('operator', 'INSERT INTO runtime_catalog.runtime (namespace_id, type, name) VALUES (1001, ''container'', ''x'')', '42501'),
                ('operator', 'DELETE FROM runtime_catalog.runtime',                                                    '42501'),
-               ('operator', 'INSERT INTO runtime_catalog.namespace (path, parent_id) VALUES (''x/'', 1001)',          '1'),
+               ('operator', 'INSERT INTO runtime_catalog.namespace (path, parent_id) VALUES (''team-a/x/'', 1001)',   '1'),
                ('operator', 'UPDATE runtime_catalog.namespace SET max_runtimes = 1 WHERE id = 1001',                  '1'),
                ('operator', 'DELETE FROM runtime_catalog.namespace WHERE id = 1001',                                  '23503'),
                ('operator', 'INSERT INTO runtime_catalog.policy (namespace_id, name, text) VALUES (1001, ''p'', ''x'') '
@@ -214,6 +239,9 @@ SELECT is(pg_temp.attempt(role, statement), expected, format('%s: %s', role, sta
                ('worker',   'SELECT runtime_catalog.find_token(sha256(''t''))',                                       '42501'),
                ('reader',   'SELECT runtime_catalog.find_token(sha256(''t''))',                                       '42501'),
                ('operator', 'DELETE FROM runtime_catalog.token WHERE accessor = repeat(''t'', 24)',                   '1'),
+               ('operator', 'SELECT runtime_catalog.tidy_tokens(1)',                                                  '1'),
+               ('operator', 'SELECT runtime_catalog.describe_token(1001, NULL, NULL, repeat(''t'', 24))',             '42501'),
+               ('operator', 'UPDATE runtime_catalog.token SET expires_at = NULL',                                     '42501'),
                ('operator', 'SELECT id FROM runtime_catalog.change WHERE namespace_id = 1001',                        '6'),
                ('operator', 'DELETE FROM runtime_catalog.change',                                                     '42501'),
                ('operator', 'SELECT * FROM runtime_catalog.authenticate(sha256(''t''), '''', '''', NULL, '''', true)', '42501'),

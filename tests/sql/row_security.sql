@@ -2,7 +2,7 @@
 
 BEGIN;
 SET LOCAL search_path = pgtap, pg_catalog;
-SELECT plan(67);
+SELECT plan(75);
 GRANT USAGE ON SCHEMA pgtap TO PUBLIC;
 
 -- Which policies there are
@@ -13,7 +13,7 @@ SELECT policies_are('runtime_catalog', name, policies, name || ' has these polic
                ('namespace',      '{namespace_operator,namespace_reader}'),
                ('runtime',        '{runtime_worker,runtime_reader}'),
                ('plugin',         '{plugin_worker,plugin_reader}'),
-               ('policy',         '{policy_operator,policy_reader}'),
+               ('policy',         '{policy_operator,policy_reader,policy_worker}'),
                ('token',          '{token_operator,token_reader}'))
        AS wanted (name, policies);
 SELECT set_eq(
@@ -28,6 +28,7 @@ SELECT set_eq(
              ('plugin_reader',      'PERMISSIVE', 'SELECT', 'runtime_catalog_operator runtime_catalog_reader', true, NULL),
              ('policy_operator',    'PERMISSIVE', 'ALL',    'runtime_catalog_operator', true,  true),
              ('policy_reader',      'PERMISSIVE', 'SELECT', 'runtime_catalog_reader',   true,  NULL),
+             ('policy_worker',      'PERMISSIVE', 'ALL',    'runtime_catalog_worker',   false, false),
              ('token_operator',     'PERMISSIVE', 'ALL',    'runtime_catalog_operator', true,  true),
              ('token_reader',       'PERMISSIVE', 'SELECT', 'runtime_catalog_reader',   true,  NULL)$$,
     'whom they are for, and which of them see everything');
@@ -89,13 +90,19 @@ LANGUAGE sql AS $$
                         'SELECT name FROM runtime_catalog.plugin',
                         'UPDATE runtime_catalog.runtime SET cpu_nanos = 1',
                         'DELETE FROM runtime_catalog.runtime',
+                        'SELECT * FROM runtime_catalog.policy',
+                        'UPDATE runtime_catalog.policy SET text = ''x''',
+                        'DELETE FROM runtime_catalog.policy',
+                        'SELECT FROM (SELECT runtime_catalog.delete_policy(1001, ''a1'') AS it) AS done WHERE it',
                         'SELECT FROM (SELECT runtime_catalog.delete_runtime(1001, ''container'', ''a1'') AS it) AS done WHERE it'])
            AS statement
 $$;
 CREATE FUNCTION pg_temp.insertion(context text) RETURNS text
 LANGUAGE sql AS $$
-    SELECT pg_temp.attempt('worker', context,
-                           'INSERT INTO runtime_catalog.runtime (namespace_id, type, name) VALUES (1001, ''container'', ''new'')')
+    SELECT string_agg(DISTINCT pg_temp.attempt('worker', context, statement), ', ')
+      FROM unnest(ARRAY['INSERT INTO runtime_catalog.runtime (namespace_id, type, name) VALUES (1001, ''container'', ''new'')',
+                        'INSERT INTO runtime_catalog.policy (namespace_id, name, text) VALUES (1001, ''new'', '''')'])
+           AS statement
 $$;
 SELECT is(pg_temp.attempts(NULL), '0', 'unset: sees and changes nothing');
 SELECT is(pg_temp.insertion(NULL), '42501', 'unset: inserts nothing');
@@ -138,6 +145,15 @@ SELECT is(pg_temp.attempt('worker', context, statement), expected, format('%s: %
                ('1001', 'UPDATE runtime_catalog.runtime SET cpu_nanos = 1 WHERE namespace_id = 1002', '0'),
                ('1001', 'DELETE FROM runtime_catalog.runtime',                                        '2'),
                ('1001', 'DELETE FROM runtime_catalog.runtime WHERE namespace_id = 1002',              '0'),
+               ('1001', 'SELECT name FROM runtime_catalog.policy',                                    '1'),
+               ('1001', 'SELECT name FROM runtime_catalog.policy WHERE namespace_id = 1002',          '0'),
+               ('1001', 'UPDATE runtime_catalog.policy SET text = ''x''',                             '1'),
+               ('1001', 'DELETE FROM runtime_catalog.policy WHERE namespace_id = 1002',               '0'),
+               ('1001', 'DELETE FROM runtime_catalog.policy',                                         '1'),
+               ('1001', 'INSERT INTO runtime_catalog.policy (namespace_id, name, text) VALUES (1001, ''b1'', '''')', '1'),
+               ('1001', 'INSERT INTO runtime_catalog.policy (namespace_id, name, text) VALUES (1002, ''new'', '''')', '42501'),
+               ('1001', 'INSERT INTO runtime_catalog.policy (namespace_id, name, text) VALUES (1002, ''b1'', '''') '
+                        'ON CONFLICT (namespace_id, name) DO UPDATE SET text = ''x''',                '42501'),
                ('1001', 'INSERT INTO runtime_catalog.runtime (namespace_id, type, name) VALUES (1001, ''container'', ''b1'')', '1'),
                ('1001', 'INSERT INTO runtime_catalog.runtime (namespace_id, type, name) VALUES (1002, ''container'', ''new'')', '42501'),
                ('1001', 'INSERT INTO runtime_catalog.runtime (namespace_id, type, name) VALUES (1002, ''container'', ''b1'') '

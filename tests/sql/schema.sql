@@ -46,6 +46,20 @@ SELECT set_eq(
               'spend boolean, OUT accessor text, OUT token_namespace text, OUT namespace_id bigint, '
               'OUT address_allowed boolean, OUT policies json)'),
              ('function find_token(token_hash bytea)'),
+             ('function reach_token(namespace_id bigint, caller_hash bytea, target_hash bytea, target_accessor text)'),
+             ('function rfc3339(moment timestamp with time zone)'),
+             ('function describe_token(namespace_id bigint, caller_hash bytea, target_hash bytea, target_accessor text)'),
+             ('function policies_of_token(namespace_id bigint, caller_hash bytea, target_hash bytea, target_accessor text)'),
+             ('function list_accessors(namespace_id bigint)'),
+             ('function create_token(namespace_id bigint, caller text, hash bytea, accessor text, policies json, '
+              'orphan boolean, path text, display_name text, meta jsonb, renewable boolean, ttl bigint, '
+              'explicit_max_ttl bigint, period bigint, uses integer)'),
+             ('function renew_token(namespace_id bigint, caller_hash bytea, target_hash bytea, target_accessor text, '
+              'increment bigint, max_ttl bigint, OUT refusal text, OUT ttl bigint, OUT wanted bigint, OUT bound bigint)'),
+             ('function revoke_token(namespace_id bigint, caller_hash bytea, target_hash bytea, target_accessor text, '
+              'keep_children boolean)'),
+             ('function tidy_tokens(batch integer)'),
+             ('function delete_policy(namespace_id bigint, name text)'),
              ('function token_is_live(accessor text)')$$,
     'the schema holds these objects, and indexes');
 SELECT is((SELECT string_agg(name, ', ') FROM pg_temp.object WHERE owner <> 'runtime_catalog_owner'),
@@ -101,7 +115,7 @@ SELECT is((SELECT string_agg(conname, ', ')
 SELECT set_eq(
     $$SELECT conname::text, pg_get_constraintdef(oid)
         FROM pg_constraint WHERE contype = 'f' AND connamespace = 'runtime_catalog'::regnamespace$$,
-    $$VALUES ('namespace_parent_fkey',  'FOREIGN KEY (parent_id) REFERENCES runtime_catalog.namespace(id) ON DELETE RESTRICT'),
+    $$VALUES ('namespace_parent_fkey',  'FOREIGN KEY (parent_id, parent_path) REFERENCES runtime_catalog.namespace(id, path) MATCH FULL ON DELETE RESTRICT'),
              ('runtime_namespace_fkey', 'FOREIGN KEY (namespace_id) REFERENCES runtime_catalog.namespace(id) ON DELETE RESTRICT'),
              ('plugin_namespace_fkey',  'FOREIGN KEY (namespace_id) REFERENCES runtime_catalog.namespace(id) ON DELETE RESTRICT'),
              ('plugin_runtime_fkey',    'FOREIGN KEY (namespace_id, runtime_type, runtime_name) REFERENCES runtime_catalog.runtime(namespace_id, type, name) ON DELETE RESTRICT'),
@@ -124,6 +138,16 @@ SELECT set_eq(
              ('list_policies',     'sql',     true,  's', 'u'),
              ('find_token',        'sql',     true,  's', 'u'),
              ('authenticate',      'plpgsql', true,  'v', 'u'),
+             ('reach_token',       'sql',     false, 's', 'u'),
+             ('rfc3339',           'sql',     false, 's', 'u'),
+             ('describe_token',    'sql',     true,  's', 'u'),
+             ('policies_of_token', 'sql',     true,  's', 'u'),
+             ('list_accessors',    'sql',     true,  's', 'u'),
+             ('create_token',      'sql',     true,  'v', 'u'),
+             ('renew_token',       'plpgsql', true,  'v', 'u'),
+             ('revoke_token',      'plpgsql', true,  'v', 'u'),
+             ('tidy_tokens',       'sql',     true,  'v', 'u'),
+             ('delete_policy',     'sql',     false, 'v', 'u'),
              ('token_is_live',     'sql',     true,  's', 'u')$$,
     'which functions act for the owner, and which are volatile');
 SELECT is((SELECT string_agg(proname, ', ')

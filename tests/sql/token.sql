@@ -2,7 +2,7 @@
 
 BEGIN;
 SET LOCAL search_path = pgtap, pg_catalog;
-SELECT plan(56);
+SELECT plan(66);
 
 -- What inserting the row below, with other values for some columns, violates: SQLSTATE and name
 -- of the constraint or column; '' for nothing. Leaves no row behind.
@@ -22,8 +22,12 @@ BEGIN
               "parent":           null,
               "display_name":     "token",
               "meta":             null,
+              "path":             "auth/token/create",
               "created_at":       "2000-01-01",
+              "renewed_at":       null,
               "expires_at":       null,
+              "renewable":        true,
+              "ttl":              0,
               "explicit_max_ttl": 0,
               "period":           0,
               "uses_left":        null,
@@ -65,8 +69,12 @@ policies text[] COLLATE "C" NOT NULL
 parent text COLLATE "C" NULL
 display_name text COLLATE "C" NOT NULL DEFAULT 'token'::text
 meta jsonb NULL
+path text COLLATE "C" NOT NULL DEFAULT 'auth/token/create'::text
 created_at timestamp with time zone NOT NULL DEFAULT now()
+renewed_at timestamp with time zone NULL
 expires_at timestamp with time zone NULL
+renewable boolean NOT NULL DEFAULT true
+ttl bigint NOT NULL DEFAULT 0
 explicit_max_ttl bigint NOT NULL DEFAULT 0
 period bigint NOT NULL DEFAULT 0
 uses_left integer NULL
@@ -85,6 +93,8 @@ SELECT set_eq(
              ('token_policies_check',         'c'),
              ('token_display_name_check',     'c'),
              ('token_meta_check',             'c'),
+             ('token_path_check',             'c'),
+             ('token_ttl_check',              'c'),
              ('token_explicit_max_ttl_check', 'c'),
              ('token_period_check',           'c'),
              ('token_uses_left_check',        'c'),
@@ -96,7 +106,9 @@ SELECT set_eq(
     $$VALUES ('CREATE UNIQUE INDEX token_pkey ON runtime_catalog.token USING btree (hash)'),
              ('CREATE UNIQUE INDEX token_accessor_key ON runtime_catalog.token USING btree (accessor)'),
              ('CREATE INDEX token_parent_idx ON runtime_catalog.token USING btree (parent) WHERE (parent IS NOT NULL)'),
-             ('CREATE INDEX token_namespace_idx ON runtime_catalog.token USING btree (namespace_id)')$$,
+             ('CREATE INDEX token_namespace_idx ON runtime_catalog.token USING btree (namespace_id)'),
+             ('CREATE INDEX token_expires_at_idx ON runtime_catalog.token USING btree (expires_at) WHERE (expires_at IS NOT NULL)'),
+             ('CREATE INDEX token_used_up_idx ON runtime_catalog.token USING btree (uses_left) WHERE (uses_left = 0)')$$,
     'token has these indexes');
 
 SELECT is((SELECT string_agg(attname, ', ' ORDER BY attnum)
@@ -117,6 +129,9 @@ SELECT is(pg_temp.violation(given), expected, description)
                ('{"policies": null}',                                    '23502 policies',                     'policies null'),
                ('{"display_name": null}',                                '23502 display_name',                 'display_name null'),
                ('{"created_at": null}',                                  '23502 created_at',                   'created_at null'),
+               ('{"path": null}',                                        '23502 path',                         'path null'),
+               ('{"renewable": null}',                                   '23502 renewable',                    'renewable null'),
+               ('{"ttl": null}',                                         '23502 ttl',                          'ttl null'),
                ('{"explicit_max_ttl": null}',                            '23502 explicit_max_ttl',             'explicit_max_ttl null'),
                ('{"period": null}',                                      '23502 period',                       'period null'),
                ('{"accessor": "takentakentakentakentake"}',              '23505 token_accessor_key',           'the same accessor twice'),
@@ -134,6 +149,10 @@ SELECT is(pg_temp.violation(given), expected, description)
                ('{"meta": []}',                                          '23514 token_meta_check',             'meta that is an array'),
                ('{"meta": "a"}',                                         '23514 token_meta_check',             'meta that is a text'),
                ('{"expires_at": "infinity"}',                            '',                                   'a token that ends at the end of time'),
+               ('{"renewed_at": "2000-01-02"}',                          '',                                   'a token that was renewed'),
+               ('{"renewable": false}',                                  '',                                   'a token that cannot be'),
+               ('{"ttl": -1}',                                           '23514 token_ttl_check',              'ttl below 0'),
+               ('{"ttl": 9223372036854775807}',                          '',                                   'the greatest ttl'),
                ('{"explicit_max_ttl": -1}',                              '23514 token_explicit_max_ttl_check', 'explicit_max_ttl below 0'),
                ('{"explicit_max_ttl": 9223372036854775807}',             '',                                   'the greatest explicit_max_ttl'),
                ('{"period": -1}',                                        '23514 token_period_check',           'period below 0'),
@@ -143,6 +162,7 @@ SELECT is(pg_temp.violation(given), expected, description)
                ('{"uses_left": 2147483647}',                             '',                                   'the greatest uses_left'),
                ('{"uses_left": 2147483648}',                             '22003',                              'one more use'),
                ('{"bound_cidrs": ["10.0.0.0/8", "2001:db8::/32", "192.0.2.1/32"]}', '',                                   'networks'),
+               ('{"bound_cidrs": []}',                                   '23514 token_bound_cidrs_check',      'no network at all'),
                ('{"bound_cidrs": ["10.0.0.0/8", null]}',                 '23514 token_bound_cidrs_check',      'a network that is null'),
                ('{"bound_cidrs": ["10.0.0.1/8"]}',                       '22P02',                              'a network with bits to the right of its mask'))
        AS tried (given, expected, description);
@@ -155,7 +175,9 @@ SELECT is(pg_temp.violation(jsonb_build_object(name, text)), expected, descripti
                ('policies',     ARRAY[repeat('p', 2048), repeat('p', 2047)]::text, '',                               'policies of 4096 bytes, a comma between two'),
                ('policies',     ARRAY[repeat('p', 2048), repeat('p', 2048)]::text, '23514 token_policies_check',     'policies of 4097 bytes'),
                ('display_name', repeat('d', 4096),                                 '',                               'a display_name of 4096 bytes'),
-               ('display_name', repeat('ä', 2048) || 'd',                          '23514 token_display_name_check', 'a display_name of 4097 bytes in 2049 characters'))
+               ('display_name', repeat('ä', 2048) || 'd',                          '23514 token_display_name_check', 'a display_name of 4097 bytes in 2049 characters'),
+               ('path',         repeat('p', 4096),                                 '',                               'a path of 4096 bytes'),
+               ('path',         repeat('ä', 2048) || 'p',                          '23514 token_path_check',         'a path of 4097 bytes in 2049 characters'))
        AS tried (name, text, expected, description);
 
 SELECT is(pg_temp.violation(jsonb_build_object('meta', jsonb_build_object('m', repeat('v', length)))), expected, description)
@@ -177,10 +199,10 @@ SELECT is((SELECT string_agg(quote_literal(tried), ', ')
 -- What it fills in
 
 SELECT results_eq(
-    $$SELECT parent IS NULL, display_name = 'token', meta IS NULL, created_at = now(), expires_at IS NULL,
-             explicit_max_ttl = 0, period = 0, uses_left IS NULL, bound_cidrs IS NULL
+    $$SELECT parent IS NULL, display_name = 'token', meta IS NULL, path = 'auth/token/create', created_at = now(),
+             renewed_at IS NULL, expires_at IS NULL, renewable, ttl = 0, explicit_max_ttl = 0, period = 0, uses_left IS NULL, bound_cidrs IS NULL
         FROM runtime_catalog.token WHERE accessor = 'takentakentakentakentake'$$,
-    'VALUES (true, true, true, true, true, true, true, true, true)',
+    'VALUES (true, true, true, true, true, true, true, true, true, true, true, true, true)',
     'what a token is unless it says otherwise');
 
 -- What holds its namespace, and what goes with it

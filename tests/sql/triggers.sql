@@ -3,7 +3,7 @@
 BEGIN;
 SET LOCAL search_path = pgtap, pg_catalog;
 SET LOCAL client_min_messages = warning;
-SELECT plan(69);
+SELECT plan(73);
 GRANT USAGE ON SCHEMA pgtap TO PUBLIC;
 
 INSERT INTO runtime_catalog.namespace (id, path, parent_id)
@@ -109,8 +109,12 @@ SELECT is(pg_temp.recorded('token', 'namespace_id = 1001',
                     'policies = ''{q}''',
                     'display_name = ''y''',
                     'meta = ''{"a": "b"}''',
+                    'path = ''auth/token/create-orphan''',
                     'created_at = ''2000-01-01''',
+                    'renewed_at = ''2000-01-02''',
                     'expires_at = ''2100-01-01''',
+                    'renewable = false',
+                    'ttl = 1',
                     'explicit_max_ttl = 1',
                     'period = 1',
                     'bound_cidrs = ''{10.0.0.0/8}''']) AS assignment;
@@ -201,8 +205,8 @@ SELECT results_eq('SELECT role_name = ''runtime_catalog_worker'', namespace_id F
 SET LOCAL session_replication_role = replica;
 SELECT is(pg_temp.recorded(name, condition, statement), expected, 'replica: ' || statement)
   FROM (VALUES
-    ('namespace', 'id = 1003', 'INSERT INTO runtime_catalog.namespace (id, path, parent_id) VALUES (1003, ''x/'', 1001)',
-     'namespace insert 1003 {"path": "x/"}'),
+    ('namespace', 'id = 1003', 'INSERT INTO runtime_catalog.namespace (id, path, parent_id) VALUES (1003, ''team-a/x/'', 1001)',
+     'namespace insert 1003 {"path": "team-a/x/"}'),
     ('runtime', 'namespace_id = 1003', 'INSERT INTO runtime_catalog.runtime (namespace_id, type, name) VALUES (1003, ''container'', ''r'')',
      'runtime insert 1003 {"name": "r", "type": "container"}'),
     ('plugin', 'namespace_id = 1003', 'INSERT INTO runtime_catalog.plugin (namespace_id, type, name) VALUES (1003, ''auth'', ''p'')',
