@@ -22,6 +22,7 @@ enum { NAME_BYTES_MAX = 4000 }; /* token_display_name_check, with room for what 
 /* What the client asks for. */
 struct wish {
     json_t *policies, *meta; /* NULL: not given; ours */
+    bool has_policies;       /* a list was given that is not empty, whatever is in it */
     const char *display_name;
     bool no_parent, no_default_policy, renewable;
     int64_t ttl, explicit_max_ttl, period, num_uses;
@@ -44,7 +45,7 @@ static bool check_unoffered(const json_t *data, struct error *err)
     if (strcmp(type, "batch") == 0)
         return refuse(err, "type: batch tokens are not offered");
     if (*type && strcmp(type, "service") != 0)
-        return error_set(err, ERROR_BAD_REQUEST, "invalid 'token_type' value \"%s\"", type);
+        return refuse(err, "invalid 'token_type' value");
     if (*alias)
         return refuse(err, "'entity_alias' is only allowed in combination with token role");
     return !*id || refuse(err, "id: tokens are made by the server alone");
@@ -53,8 +54,10 @@ static bool check_unoffered(const json_t *data, struct error *err)
 static bool read_wish(const json_t *data, struct wish *wish, struct error *err)
 {
     bool has_ttl = !json_is_null(json_object_get(data, "ttl")) && json_object_get(data, "ttl");
+    const json_t *policies = json_object_get(data, "policies");
 
     *wish = (struct wish){.renewable = true};
+    wish->has_policies = json_is_string(policies) || json_array_size(policies) > 0;
     if (!field_strings(data, "policies", false, &wish->policies, err) ||
         !field_map(data, "meta", &wish->meta, err) ||
         !field_boolean(data, "no_parent", &wish->no_parent, err) ||
@@ -75,43 +78,53 @@ static bool read_wish(const json_t *data, struct wish *wish, struct error *err)
            field_seconds(data, has_ttl ? "ttl" : "lease", &wish->ttl, err);
 }
 
-/* The policies of the child. NULL with *err. */
+/* Whether the caller may give a child what it asks for: below its own namespace whatever there
+ * is but root, with sudo whatever there is, else what it has itself. */
+static bool check_policies(const struct call *call, const struct wish *wish, const json_t *own,
+                           const json_t *asked, struct error *err)
+{
+    if (*call->caller->below) {
+        if (!call->caller->sudo)
+            return refuse(err, "root or sudo privileges required to directly generate a token in "
+                               "a child namespace");
+        return !policy_names_have(asked, "root") ||
+               refuse(err, "root tokens may not be created from a parent namespace");
+    }
+    return !wish->has_policies || call->caller->sudo || policy_names_contain(own, asked) ||
+           refuse(err, "child policies must be subset of parent");
+}
+
+/* Whatever the way to it, what a child finally has. */
+static bool check_chosen(const json_t *chosen, const json_t *own, struct error *err)
+{
+    const char *reserved = policy_names_reserved(chosen);
+
+    if (reserved)
+        return error_set(err, ERROR_BAD_REQUEST, "cannot assign policy \"%s\"", reserved);
+    return !policy_names_have(chosen, "root") || policy_names_have(own, "root") ||
+           refuse(err, "root tokens may not be created without parent token being root");
+}
+
+/* The policies of the child: what was asked for and default, or the parent's as they are. NULL
+ * with *err. */
 static json_t *choose_policies(const struct call *call, const struct wish *wish,
                                const json_t *parent, struct error *err)
 {
     json_auto_t *own = policy_names_clean(json_object_get(parent, "policies"), err);
-    json_auto_t *asked = wish->policies ? policy_names_clean(wish->policies, err) : NULL;
-    bool foreign = *call->caller->below != '\0'; /* created in a namespace below the caller's */
-    bool has_default = own && policy_names_have(own, "default");
-    bool add_default = false;
-    json_t *chosen = own;
+    json_auto_t *asked = policy_names_clean(wish->policies, err);
+    bool asks = wish->has_policies || *call->caller->below;
 
-    if (!own || (wish->policies && !asked))
+    if (!own || !asked || !check_policies(call, wish, own, asked, err))
         return NULL;
-    if (foreign || json_array_size(asked) > 0)
-        chosen = asked;
-    if (foreign || (json_array_size(asked) > 0 && call->caller->sudo))
-        add_default = true;
-    else if (json_array_size(asked) > 0 && !policy_names_contain(own, asked)) {
-        refuse(err, "child policies must be subset of parent");
-        return NULL;
-    } else if (json_array_size(asked) > 0)
-        add_default = has_default;
-    json_t *result = policy_names_with_default(chosen, add_default && !wish->no_default_policy,
-                                               wish->no_default_policy, err);
-    if (!result)
-        return NULL;
-    const char *reserved = policy_names_reserved(result);
-    bool good = true;
-    if (reserved)
-        good = error_set(err, ERROR_BAD_REQUEST, "cannot assign policy \"%s\"", reserved);
-    else if (policy_names_have(result, "root") && !policy_names_have(own, "root"))
-        good = refuse(err, "root tokens may not be created without parent token being root");
-    if (!good) {
-        json_decref(result);
+    bool add_default = asks && (call->caller->sudo || policy_names_have(own, "default"));
+    json_t *chosen =
+        policy_names_with_default(asks ? asked : own, add_default && !wish->no_default_policy,
+                                  wish->no_default_policy, err);
+    if (chosen && !check_chosen(chosen, own, err)) {
+        json_decref(chosen);
         return NULL;
     }
-    return result;
+    return chosen;
 }
 
 /* The time to live: what was asked for, or the period, or the system's; within its bounds, with

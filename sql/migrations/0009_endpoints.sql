@@ -119,7 +119,7 @@ AS $$
     SELECT $3, $4, $1, array(SELECT json_array_elements_text($5)),
            CASE WHEN NOT $6 THEN parent.accessor END, $8, $9, $7,
            CASE WHEN $11 > 0 THEN now() + make_interval(secs => $11) END, $10, $11, $12, $13, nullif($14, 0),
-           CASE WHEN NOT $6 AND $11 > 0 THEN parent.bound_cidrs END
+           CASE WHEN NOT $6 THEN parent.bound_cidrs END
       FROM runtime_catalog.token AS parent
      WHERE parent.accessor = $2
     RETURNING true

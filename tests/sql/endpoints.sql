@@ -223,7 +223,7 @@ SELECT is(pg_temp.created(name, namespace_id, caller, orphan, ttl, uses), expect
                ('endless',  1001, 'a',       false, 0,   0,  true,          'create: one without end'),
                ('bound',    1001, 'a2',      false, 100, 0,  true,          'create: by a bound token'),
                ('unbound',  1001, 'a2',      true,  100, 0,  true,          'create: an orphan by a bound token'),
-               ('unbound2', 1001, 'a2',      false, 0,   0,  true,          'create: one without end by a bound token'),
+               ('endlessBound', 1001, 'a2',      false, 0,   0,  true,          'create: one without end by a bound token'),
                ('below',    1011, 'a',       false, 100, 0,  true,          'create: in a namespace below'),
                ('nobody',   1001, 'unknown', false, 100, 0,  NULL::boolean, 'create: by a token that is gone'),
                ('nobody',   1001, 'unknown', true,  100, 0,  NULL,          'create: an orphan by a token that is gone'))
@@ -236,10 +236,10 @@ SELECT results_eq(
              ('bound',    true, 1001,         'a2', 100,         NULL,          '{10.0.0.0/8}'),
              ('child',    true, 1001,         'a',  100,         NULL,          NULL),
              ('endless',  true, 1001,         'a',  NULL,        NULL,          NULL),
+             ('endlessBound', true, 1001,     'a2', NULL,        NULL,          '{10.0.0.0/8}'),
              ('orphan',   true, 1001,         NULL, 100,         5,             NULL),
-             ('unbound',  true, 1001,         NULL, 100,         NULL,          NULL),
-             ('unbound2', true, 1001,         'a2', NULL,        NULL,          NULL)$$,
-    'a child has its parent''s networks if it ends, an orphan none');
+             ('unbound',  true, 1001,         NULL, 100,         NULL,          NULL)$$,
+    'a child has its parent''s networks, an orphan none');
 SELECT is((SELECT DISTINCT row(policies, display_name, meta, created_at = now(), renewed_at, renewable, explicit_max_ttl, period)::text
              FROM runtime_catalog.token WHERE path = 'a/path'),
           '("{p,q}",a-name,"{""k"": ""v""}",t,,f,77,7)', 'create: the rest as it was given');
