@@ -86,6 +86,8 @@ static const struct {
     {"token_policies_check", ERROR_BAD_REQUEST, "policies: 4096 bytes at most"},
     {"token_display_name_check", ERROR_BAD_REQUEST, "display_name: 4096 bytes at most"},
     {"token_meta_check", ERROR_BAD_REQUEST, "meta: 4096 bytes at most"},
+    /* The caller's own token, parent of what it issues, went at this very moment. */
+    {"token_parent_fkey", ERROR_PERMISSION_DENIED, ERROR_TEXT_INVALID_TOKEN},
     {"schema_version_pkey", ERROR_ALREADY_DONE, "this migration has run already"},
 };
 

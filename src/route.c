@@ -146,7 +146,7 @@ static const struct route routes[] = {
           [OPERATION_UPDATE] = {handler_token_create_orphan, store_token_api_load_self}),
     TOKEN("create/{name}", "Issues a token by a role, of which there are none.", create_fields,
           [OPERATION_UPDATE] = {handler_token_create_for_role, NULL}),
-    TOKEN("lookup-self", "What is known of the caller's token.", no_fields,
+    TOKEN("lookup-self", "What is known of the caller's token.", token_fields,
           [OPERATION_READ] = {handler_token_lookup_self, store_token_api_load_self},
           [OPERATION_UPDATE] = {handler_token_lookup_self, store_token_api_load_self}),
     TOKEN("lookup", "What is known of a token.", token_fields,

@@ -46,9 +46,10 @@ $$;
 COMMENT ON FUNCTION runtime_catalog.rfc3339(timestamptz) IS 'A moment as the API writes it: in UTC, without zeros at the end of its fraction';
 
 -- What lookup answers, with null where Vault has no key. A token that never ends has no lease.
+-- Volatile, to see the use that authenticate() took in the same statement.
 CREATE FUNCTION runtime_catalog.describe_token(namespace_id bigint, caller_hash bytea, target_hash bytea, target_accessor text)
 RETURNS json
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT json_build_object(
                'accessor',          token.accessor,

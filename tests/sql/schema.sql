@@ -140,7 +140,7 @@ SELECT set_eq(
              ('authenticate',      'plpgsql', true,  'v', 'u'),
              ('reach_token',       'sql',     false, 's', 'u'),
              ('rfc3339',           'sql',     false, 's', 'u'),
-             ('describe_token',    'sql',     true,  's', 'u'),
+             ('describe_token',    'sql',     true,  'v', 'u'),
              ('policies_of_token', 'sql',     true,  's', 'u'),
              ('list_accessors',    'sql',     true,  's', 'u'),
              ('create_token',      'sql',     true,  'v', 'u'),
