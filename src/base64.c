@@ -3,23 +3,39 @@
 
 #include <openssl/evp.h>
 
-#include <limits.h>
 #include <string.h>
+
+/* The next four characters, or what is left. Go passes over line ends, wherever they are. */
+static size_t take_group(unsigned char group[static 4], const char **text)
+{
+    size_t length = 0;
+
+    for (; **text && length < 4; (*text)++) {
+        if (!strchr("\r\n", **text))
+            group[length++] = (unsigned char)**text;
+    }
+    return length;
+}
 
 bool base64_decode_text(char *out, const char *text)
 {
-    size_t length = strcspn(text, "=");
-    size_t padding = strlen(text) - length;
-    int size;
+    unsigned char group[4], bytes[3];
+    size_t length, count = sizeof bytes;
+    const char *start = out;
 
-    /* EVP_DecodeBlock passes over blanks at both ends, and takes padding for zeros. */
-    if (length == 0 || (length + padding) % 4 != 0 || padding > 2 || length > INT_MAX / 2 ||
-        strspn(text + length, "=") != padding || strpbrk(text, " \t\r\n"))
-        return false;
-    size = EVP_DecodeBlock((unsigned char *)out, (const unsigned char *)text,
-                           (int)(length + padding));
-    if (size < (int)padding)
-        return false;
-    out[(size_t)size - padding] = '\0';
-    return strlen(out) == (size_t)size - padding;
+    while ((length = take_group(group, &text)) > 0) {
+        if (length != sizeof group || count < sizeof bytes) /* nothing follows padding */
+            return false;
+        count -= group[3] == '=';
+        count -= group[3] == '=' && group[2] == '=';
+        /* EVP_DecodeBlock takes padding for zeros, wherever it is. */
+        if (memchr(group, '=', count + 1) ||
+            EVP_DecodeBlock(bytes, group, sizeof group) != sizeof bytes ||
+            memchr(bytes, '\0', count))
+            return false;
+        memcpy(out, bytes, count);
+        out += count;
+    }
+    *out = '\0';
+    return out > start;
 }

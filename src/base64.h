@@ -9,7 +9,8 @@
 #include <stdbool.h>
 
 /* Decodes all of text into out, which has room for as many bytes as text has, its NUL included.
- * False, and out undefined: text is not base64, or stands for something that holds a NUL. */
+ * False, and out undefined: text is not base64, or stands for nothing, or for something that
+ * holds a NUL. */
 bool base64_decode_text(char *out, const char *text) __attribute__((warn_unused_result));
 
 #endif

@@ -7,8 +7,6 @@
 #include "text.h"
 
 #include <inttypes.h>
-#include "text.h"
-
 #include <stddef.h>
 #include <string.h>
 
@@ -79,19 +77,18 @@ bool duration_parse(const char *text, int64_t *ns)
 
 void duration_format(char out[static DURATION_TEXT], int64_t seconds)
 {
-    int64_t hours = seconds / 3600, minutes = seconds % 3600 / 60;
-    int left = (int)(seconds % 60);
+    const struct {
+        int64_t count;
+        char unit;
+    } parts[] = {{seconds / 3600, 'h'}, {seconds % 3600 / 60, 'm'}, {seconds % 60, 's'}};
+    size_t used = 0;
 
-    if (hours > 0 && left > 0)
-        text_format(out, DURATION_TEXT, "%" PRId64 "h%" PRId64 "m%ds", hours, minutes, left);
-    else if (hours > 0 && minutes > 0)
-        text_format(out, DURATION_TEXT, "%" PRId64 "h%" PRId64 "m", hours, minutes);
-    else if (hours > 0)
-        text_format(out, DURATION_TEXT, "%" PRId64 "h", hours);
-    else if (minutes > 0 && left > 0)
-        text_format(out, DURATION_TEXT, "%" PRId64 "m%ds", minutes, left);
-    else if (minutes > 0)
-        text_format(out, DURATION_TEXT, "%" PRId64 "m", minutes);
-    else
-        text_format(out, DURATION_TEXT, "%ds", left);
+    text_format(out, DURATION_TEXT, "0s");
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (parts[i].count == 0)
+            continue;
+        text_format(out + used, DURATION_TEXT - used, "%" PRId64 "%c", parts[i].count,
+                    parts[i].unit);
+        used += strlen(out + used);
+    }
 }

@@ -17,8 +17,8 @@ bool duration_parse(const char *text, int64_t *ns) __attribute__((warn_unused_re
 
 enum { DURATION_TEXT = 48 };
 
-/* Seconds as Vault's warnings spell them, without parts that are zero at the end: "768h",
- * "1h0m5s", "90s" as "1m30s". */
+/* Seconds, not negative, as Vault's warnings spell them, without parts that are zero: "768h",
+ * "1h5s", "1m30s", "0s". */
 void duration_format(char out[static DURATION_TEXT], int64_t seconds);
 
 #endif

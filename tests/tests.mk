@@ -15,7 +15,8 @@ UNIT_TESTS = \
 	tests/unit/hcl_test \
 	tests/unit/policy_test \
 	tests/unit/request_test \
-	tests/unit/response_test
+	tests/unit/response_test \
+	tests/unit/token_test
 LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
 AM_TESTS_ENVIRONMENT = CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT;
 
@@ -54,6 +55,10 @@ tests_unit_request_test_LDADD = $(UNIT_LDADD)
 tests_unit_response_test_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_response_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_response_test_LDADD = $(UNIT_LDADD)
+
+tests_unit_token_test_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_token_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_token_test_LDADD = $(UNIT_LDADD)
 
 # src/hcl.c against the original: run by tests/hcl/compare.
 tests_hcl_tree_CFLAGS = $(libcatalog_a_CFLAGS)

@@ -290,6 +290,115 @@ static void a_string_has_so_many_bytes_at_most(void **state)
     json_decref(data);
 }
 
+/* A list, a map or a time: the value of "v" as JSON, and what is read of it, as JSON, or what is
+ * said of it. */
+#define LIST_WANTED "v: must be a list of strings"
+#define MAP_WANTED                                                                           \
+    "v: must be an object of strings, or a list of texts such as \"key=value\""
+#define SECONDS_WANTED                                                                       \
+    "v: must be a number of seconds or a duration such as \"1h30m\""
+
+static const struct {
+    const char *kind; /* list, split (at commas), map, seconds */
+    const char *value;
+    const char *wanted;
+} composed[] = {
+    {"list", "null", "null"},
+    {"list", "[]", "[]"},
+    {"list", "\"\"", "[]"},
+    {"list", "[\"\", \" \"]", "[]"},
+    {"list", "\"a\"", "[\"a\"]"},
+    {"list", "\"a,b\"", "[\"a,b\"]"},
+    {"list", "[\"a,b\", \" c\\t\"]", "[\"a,b\",\"c\"]"},
+    {"list", "[\"a\", \"a\"]", "[\"a\",\"a\"]"},
+    {"list", "5", LIST_WANTED},
+    {"list", "true", LIST_WANTED},
+    {"list", "{\"a\": \"b\"}", LIST_WANTED},
+    {"list", "[\"a\", 5]", LIST_WANTED},
+    {"list", "[null]", LIST_WANTED},
+    {"list", "[[\"a\"]]", LIST_WANTED},
+    {"split", "null", "null"},
+    {"split", "\"\"", "[]"},
+    {"split", "\",\"", "[]"},
+    {"split", "\"a\"", "[\"a\"]"},
+    {"split", "\"a,b\"", "[\"a\",\"b\"]"},
+    {"split", "\" a , ,b, \"", "[\"a\",\"b\"]"},
+    {"split", "[\"a,b\"]", "[\"a,b\"]"},
+    {"map", "null", "null"},
+    {"map", "{}", "{}"},
+    {"map", "[]", "{}"},
+    {"map", "{\"b\": \"2\", \"a\": \"\"}", "{\"a\":\"\",\"b\":\"2\"}"},
+    {"map", "[\"a=1\", \"b=x=y\", \"c=\"]", "{\"a\":\"1\",\"b\":\"x=y\",\"c\":\"\"}"},
+    {"map", "[\"a=1\", \"a=2\"]", "{\"a\":\"2\"}"},
+    {"map", "\"a=1\"", MAP_WANTED},
+    {"map", "5", MAP_WANTED},
+    {"map", "{\"a\": 1}", MAP_WANTED},
+    {"map", "{\"a\": \"1\", \"b\": null}", MAP_WANTED},
+    {"map", "[\"a\"]", MAP_WANTED},
+    {"map", "[\"=1\"]", MAP_WANTED},
+    {"map", "[5]", MAP_WANTED},
+    {"seconds", "null", "0"},
+    {"seconds", "0", "0"},
+    {"seconds", "3600", "3600"},
+    {"seconds", "\"\"", "0"},
+    {"seconds", "\"3600\"", "3600"},
+    {"seconds", "\"1h30m\"", "5400"},
+    {"seconds", "\"2d\"", "172800"},
+    {"seconds", "\"1500ms\"", "1"},
+    {"seconds", "\"999ms\"", "0"},
+    {"seconds", "\"-0s\"", "0"},
+    {"seconds", "3162240000", "3162240000"},
+    {"seconds", "3162240001", "v: must be a hundred years at most"},
+    {"seconds", "\"36601d\"", "v: must be a hundred years at most"},
+    {"seconds", "9223372036854775807", "v: must be a hundred years at most"},
+    {"seconds", "-1", "v must be positive"},
+    {"seconds", "\"-1h\"", "v must be positive"},
+    {"seconds", "\"-5\"", "v must be positive"},
+    {"seconds", "\"--5\"", SECONDS_WANTED},
+    {"seconds", "\"soon\"", SECONDS_WANTED},
+    {"seconds", "\"1h \"", SECONDS_WANTED},
+    {"seconds", "\"99999999999d\"", SECONDS_WANTED},
+    {"seconds", "1.5", SECONDS_WANTED},
+    {"seconds", "true", SECONDS_WANTED},
+    {"seconds", "[60]", SECONDS_WANTED},
+};
+
+static bool read_composed(const char *kind, const json_t *data, json_t **out, struct error *err)
+{
+    int64_t seconds;
+
+    if (strcmp(kind, "map") == 0)
+        return field_map(data, "v", out, err);
+    if (strcmp(kind, "seconds") != 0)
+        return field_strings(data, "v", strcmp(kind, "split") == 0, out, err);
+    *out = NULL;
+    if (!field_seconds(data, "v", &seconds, err))
+        return false;
+    *out = json_integer(seconds);
+    return true;
+}
+
+static void lists_maps_and_times_are_read_or_refused_in_plain_words(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof composed / sizeof *composed; i++) {
+        json_t *value = json_loads(composed[i].value, JSON_DECODE_ANY, NULL), *out;
+        json_t *data = json_pack("{s:o}", "v", value);
+        struct error err = {0};
+        bool read = read_composed(composed[i].kind, data, &out, &err);
+        char *got = read && out ? json_dumps(out, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS)
+                                : NULL;
+        if (strcmp(!read ? err.text : got ? got : "null", composed[i].wanted) != 0)
+            fail_msg("%s %s → %s", composed[i].kind, composed[i].value,
+                     !read ? err.text : got ? got : "null");
+        assert_int_equal(err.code, read ? ERROR_NONE : ERROR_BAD_REQUEST);
+        assert_true(read || !out);
+        free(got);
+        json_decref(out);
+        json_decref(data);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -299,6 +408,7 @@ int main(void)
         cmocka_unit_test(each_type_takes_what_vault_coerces_to_it),
         cmocka_unit_test(an_absent_member_is_the_zero_value),
         cmocka_unit_test(a_string_has_so_many_bytes_at_most),
+        cmocka_unit_test(lists_maps_and_times_are_read_or_refused_in_plain_words),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
