@@ -31,6 +31,7 @@ CREATE TABLE runtime_catalog.token (
     explicit_max_ttl bigint                   NOT NULL DEFAULT 0,
     period           bigint                   NOT NULL DEFAULT 0,
     uses_left        integer                      NULL,
+    used_up_at       timestamptz                  NULL,
     bound_cidrs      cidr[]                       NULL,
     CONSTRAINT token_pkey                   PRIMARY KEY (hash),
     CONSTRAINT token_accessor_key           UNIQUE (accessor),
@@ -70,6 +71,7 @@ COMMENT ON COLUMN runtime_catalog.token.ttl              IS 'Seconds that it was
 COMMENT ON COLUMN runtime_catalog.token.explicit_max_ttl IS 'Seconds after created_at beyond which no renewal reaches; 0: none set';
 COMMENT ON COLUMN runtime_catalog.token.period           IS 'Seconds that each renewal gives; 0: not periodic';
 COMMENT ON COLUMN runtime_catalog.token.uses_left        IS 'Requests that it is still good for; null: any number';
+COMMENT ON COLUMN runtime_catalog.token.used_up_at       IS 'When the last use was taken; null: there are some left';
 COMMENT ON COLUMN runtime_catalog.token.bound_cidrs      IS 'Networks that it may be used from; null: any';
 
 -- The children of a token: what the foreign key deletes along with it.
@@ -80,7 +82,7 @@ CREATE INDEX token_namespace_idx ON runtime_catalog.token (namespace_id);
 CREATE TRIGGER token_records
     AFTER INSERT OR DELETE ON runtime_catalog.token
     FOR EACH ROW EXECUTE FUNCTION runtime_catalog.record_change('accessor');
--- uses_left changes with every request and is no history.
+-- uses_left changes with every request, used_up_at with it, and is no history.
 CREATE TRIGGER token_records_update
     AFTER UPDATE ON runtime_catalog.token
     FOR EACH ROW
@@ -107,7 +109,8 @@ CREATE POLICY token_operator ON runtime_catalog.token TO runtime_catalog_operato
 CREATE POLICY token_reader   ON runtime_catalog.token FOR SELECT TO runtime_catalog_reader USING (true);
 
 GRANT SELECT (accessor, namespace_id, policies, parent, display_name, meta, path, created_at, renewed_at,
-              expires_at, renewable, ttl, explicit_max_ttl, period, uses_left, bound_cidrs)
+              expires_at, renewable, ttl, explicit_max_ttl, period, uses_left, used_up_at,
+              bound_cidrs)
                      ON runtime_catalog.token TO runtime_catalog_operator, runtime_catalog_reader;
 GRANT INSERT, UPDATE (parent), DELETE ON runtime_catalog.token TO runtime_catalog_operator;
 

@@ -68,7 +68,8 @@ BEGIN
 
     IF spend AND holder.uses_left IS NOT NULL THEN
         UPDATE runtime_catalog.token
-           SET uses_left = token.uses_left - 1
+           SET uses_left = token.uses_left - 1,
+               used_up_at = CASE WHEN token.uses_left = 1 THEN clock_timestamp() END
          WHERE token.hash = token_hash AND token.uses_left > 0;
         IF NOT FOUND THEN
             RETURN;

@@ -208,14 +208,15 @@ END
 $$;
 COMMENT ON FUNCTION runtime_catalog.revoke_token(bigint, bytea, bytea, text, boolean) IS 'Ends a token; whether there was one that the caller reaches';
 
--- Who is being looked at by somebody else is left for the next time.
+-- What is locked by somebody else is left for the next time. The request that took the last use
+-- may still be about to write, which needs the row.
 CREATE FUNCTION runtime_catalog.tidy_tokens(batch integer) RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
     WITH ended AS MATERIALIZED (
         SELECT token.hash
           FROM runtime_catalog.token AS token
-         WHERE token.expires_at <= clock_timestamp() OR token.uses_left = 0
+         WHERE token.expires_at <= clock_timestamp() OR token.used_up_at <= clock_timestamp() - interval '5 minutes'
          ORDER BY token.expires_at
          LIMIT $1
            FOR UPDATE SKIP LOCKED
@@ -225,11 +226,11 @@ AS $$
     SELECT count(*) FROM gone
 $$;
 COMMENT ON FUNCTION runtime_catalog.tidy_tokens(integer)
-    IS 'Deletes tokens that have expired or have no use left, at most so many, and those that end with them; how many';
+    IS 'Deletes tokens that have expired or were used up minutes ago, at most so many, and those that end with them; how many';
 
 -- What tidy_tokens looks for.
 CREATE INDEX token_expires_at_idx ON runtime_catalog.token (expires_at) WHERE expires_at IS NOT NULL;
-CREATE INDEX token_used_up_idx ON runtime_catalog.token (uses_left) WHERE uses_left = 0;
+CREATE INDEX token_used_up_at_idx ON runtime_catalog.token (used_up_at) WHERE used_up_at IS NOT NULL;
 
 GRANT EXECUTE ON FUNCTION runtime_catalog.describe_token(bigint, bytea, bytea, text),
                           runtime_catalog.policies_of_token(bigint, bytea, bytea, text),

@@ -303,7 +303,7 @@ STORED = ("SELECT (SELECT count(*) FROM runtime_catalog.runtime WHERE name = 'he
           "       (SELECT count(*) FROM runtime_catalog.token)")
 
 PLAN = (len(CREATED) + len(CREATED_ORPHANS) + len(NOT_CREATED) + len(ANSWERS) + 3 * len(ENDPOINTS) + len(RENEWED)
-        + len(REVOKED) + 2 * len(ENDINGS) + 2 * len(WRITES) + 51)
+        + len(REVOKED) + 2 * len(ENDINGS) + 2 * len(WRITES) + 52)
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -624,6 +624,10 @@ def writing(s, tokens):
         before[2] = str(int(before[2]) - 1)
         s.answer(f"{method} {path} by a token that is revoked before it writes", response, 403, errors=[BAD_TOKEN])
         s.tap.equal(s.cluster.sql(STORED).split("|"), before, "and nothing is stored")
+    tokens.create("spent", {"policies": ["root"], "ttl": "1h", "num_uses": 1})
+    s.answer("a token is not tidied away before the write of its last use",
+             hold(s, "runtime", lambda: s.request("PUT", CONTAINER + "late", {}, token=tokens["spent"]),
+                  "SELECT runtime_catalog.tidy_tokens(1000)"), 204)
     # Gone between the look at the parent and the child's own row.
     tokens.create("parent", {"policies": ["root"], "ttl": "1h"})
     locker = s.cluster.session()
@@ -647,9 +651,10 @@ def listing(s, tokens):
 
 
 def tidying(s, tokens):
-    ended = ("SELECT count(*) FROM runtime_catalog.token WHERE uses_left = 0 OR NOT runtime_catalog.token_is_live(accessor)")
+    ended = "SELECT count(*) FROM runtime_catalog.token WHERE uses_left = 0 OR NOT runtime_catalog.token_is_live(accessor)"
     live = "SELECT count(*) FROM runtime_catalog.token WHERE uses_left IS DISTINCT FROM 0 AND runtime_catalog.token_is_live(accessor)"
     before = s.cluster.sql(live)
+    s.cluster.sql("UPDATE runtime_catalog.token SET used_up_at = used_up_at - interval '5 minutes'")
     s.tap.ok(int(s.cluster.sql(ended)) > 3, "there are tokens that have ended", s.cluster.sql(ended))
     s.answer("tidy", s.request("PUT", TOKEN + "tidy"), 202)
     s.tap.equal(s.cluster.sql(ended), "0", "deletes them")

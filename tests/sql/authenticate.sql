@@ -2,7 +2,7 @@
 
 BEGIN;
 SET LOCAL search_path = pgtap, pg_catalog;
-SELECT plan(250);
+SELECT plan(251);
 GRANT USAGE ON SCHEMA pgtap TO PUBLIC;
 
 -- Namespaces: two of which one's name begins with the other's, and some below
@@ -223,6 +223,9 @@ SELECT is(pg_temp.spent(name, site, address::inet, spend), expected, description
                ('v4',    '',        '10.0.0.0', true,  'v4 2',    'an allowed one does'),
                ('a',     '',        NULL,       true,  'a any',   'a token of any number of uses'))
        AS tried (name, site, address, spend, expected, description);
+SELECT results_eq($$SELECT used_up_at BETWEEN now() AND clock_timestamp() FROM runtime_catalog.token
+                     WHERE accessor IN (pg_temp.accessor('uses3'), pg_temp.accessor('v4')) ORDER BY accessor$$,
+                  'VALUES (true), (NULL)', 'a token without any left knows since when');
 SELECT is((SELECT count(*) FROM runtime_catalog.token WHERE uses_left IS NOT NULL AND accessor NOT IN
              (pg_temp.accessor('uses3'), pg_temp.accessor('uses0'), pg_temp.accessor('v4'))), 0::bigint,
           'no other token was counted');

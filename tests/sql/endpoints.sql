@@ -372,14 +372,17 @@ BEGIN
             pg_temp.issue('justNow', 1001, ttl => '0'),
             pg_temp.issue('used',   1001, uses => 0),
             pg_temp.issue('ofUsed', 1001, 'used'),
-            pg_temp.issue('oldOfUsed', 1001, 'used', ttl => '-1 second');
+            pg_temp.issue('oldOfUsed', 1001, 'used', ttl => '-1 second'),
+            pg_temp.issue('usedNow', 1001, uses => 0);
 END
 $$;
+UPDATE runtime_catalog.token SET used_up_at = clock_timestamp() - interval '5 minutes' WHERE accessor = pg_temp.accessor('used');
+UPDATE runtime_catalog.token SET used_up_at = clock_timestamp() - interval '4 minutes' WHERE accessor = pg_temp.accessor('usedNow');
 SELECT is(runtime_catalog.tidy_tokens(0), 0::bigint, 'tidy: a batch of none');
 SELECT is(runtime_catalog.tidy_tokens(2), 2::bigint, 'tidy: no more than a batch');
-SELECT is(pg_temp.names(), 'alive grand3 justNow ofOld3 ofUsed old3 oldOfUsed root use1 used', 'the oldest first');
+SELECT is(pg_temp.names(), 'alive grand3 justNow ofOld3 ofUsed old3 oldOfUsed root use1 used usedNow', 'the oldest first');
 SELECT is(runtime_catalog.tidy_tokens(10), 4::bigint, 'tidy: counts what had ended, of every namespace');
-SELECT is(pg_temp.names(), 'alive root use1', 'and takes along what ends with it');
+SELECT is(pg_temp.names(), 'alive root use1 usedNow', 'and takes along what ends with it, but not what may be at its last request');
 SELECT is(runtime_catalog.tidy_tokens(10), 0::bigint, 'tidy: once');
 SELECT is((SELECT count(*) FROM runtime_catalog.change WHERE operation = 'delete' AND key ->> 'accessor' = pg_temp.accessor('grand3')), 1::bigint,
           'what tidying takes is history');

@@ -56,9 +56,9 @@ SELECT set_eq(
              ('worker select plugin',   'namespace_id type name version runtime_type runtime_name'),
              ('operator update token',  'parent'),
              ('operator select token',  'accessor namespace_id policies parent display_name meta path created_at '
-                                        'renewed_at expires_at renewable ttl explicit_max_ttl period uses_left bound_cidrs'),
+                                        'renewed_at expires_at renewable ttl explicit_max_ttl period uses_left used_up_at bound_cidrs'),
              ('reader select token',    'accessor namespace_id policies parent display_name meta path created_at '
-                                        'renewed_at expires_at renewable ttl explicit_max_ttl period uses_left bound_cidrs')$$,
+                                        'renewed_at expires_at renewable ttl explicit_max_ttl period uses_left used_up_at bound_cidrs')$$,
     'these columns are granted one by one, never a hash');
 SELECT column_privs_are('runtime_catalog', 'token', 'hash', 'runtime_catalog_' || role, rights, role || ' on a hash')
   FROM (VALUES ('worker',   '{}'::text[]),

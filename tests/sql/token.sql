@@ -31,6 +31,7 @@ BEGIN
               "explicit_max_ttl": 0,
               "period":           0,
               "uses_left":        null,
+              "used_up_at":       null,
               "bound_cidrs":      null}' || given)).*;
     RAISE SQLSTATE 'TT000';
 EXCEPTION
@@ -78,6 +79,7 @@ ttl bigint NOT NULL DEFAULT 0
 explicit_max_ttl bigint NOT NULL DEFAULT 0
 period bigint NOT NULL DEFAULT 0
 uses_left integer NULL
+used_up_at timestamp with time zone NULL
 bound_cidrs cidr[] NULL$$,
     'token has these columns');
 
@@ -108,7 +110,7 @@ SELECT set_eq(
              ('CREATE INDEX token_parent_idx ON runtime_catalog.token USING btree (parent) WHERE (parent IS NOT NULL)'),
              ('CREATE INDEX token_namespace_idx ON runtime_catalog.token USING btree (namespace_id)'),
              ('CREATE INDEX token_expires_at_idx ON runtime_catalog.token USING btree (expires_at) WHERE (expires_at IS NOT NULL)'),
-             ('CREATE INDEX token_used_up_idx ON runtime_catalog.token USING btree (uses_left) WHERE (uses_left = 0)')$$,
+             ('CREATE INDEX token_used_up_at_idx ON runtime_catalog.token USING btree (used_up_at) WHERE (used_up_at IS NOT NULL)')$$,
     'token has these indexes');
 
 SELECT is((SELECT string_agg(attname, ', ' ORDER BY attnum)

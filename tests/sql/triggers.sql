@@ -3,7 +3,7 @@
 BEGIN;
 SET LOCAL search_path = pgtap, pg_catalog;
 SET LOCAL client_min_messages = warning;
-SELECT plan(73);
+SELECT plan(74);
 GRANT USAGE ON SCHEMA pgtap TO PUBLIC;
 
 INSERT INTO runtime_catalog.namespace (id, path, parent_id)
@@ -91,6 +91,7 @@ SELECT is(pg_temp.recorded(name, condition, statement), nullif(expected, ''), st
      'VALUES (sha256(''t''), repeat(''t'', 24), 1001, ''{p}'', 9)',
      'token insert 1001 {"accessor": "tttttttttttttttttttttttt"}'),
     ('token', 'namespace_id = 1001', 'UPDATE runtime_catalog.token SET uses_left = 8 WHERE namespace_id = 1001', ''),
+    ('token', 'namespace_id = 1001', 'UPDATE runtime_catalog.token SET uses_left = 0, used_up_at = now() WHERE namespace_id = 1001', ''),
     ('token', 'namespace_id = 1001', 'UPDATE runtime_catalog.token SET uses_left = NULL WHERE namespace_id = 1001', ''),
     ('token', 'namespace_id = 1001', 'UPDATE runtime_catalog.token SET policies = policies WHERE namespace_id = 1001', ''),
     ('runtime', 'namespace_id = 1001', 'UPDATE runtime_catalog.runtime SET cpu_nanos = 1 WHERE namespace_id = 1003', ''),
