@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
+NGINX_SITES = \
+	%D%/runtime-catalog-only.conf \
+	%D%/runtime-catalog.conf
 NGINX_SNIPPETS = \
+	%D%/snippets/error-page.conf \
 	%D%/snippets/errors.conf \
 	%D%/snippets/http.conf \
 	%D%/snippets/limits.conf \

@@ -1,17 +1,19 @@
 #!/usr/bin/python3
 """The commands of README.md that put the catalog behind an nginx and a PostgreSQL that are there,
-and the lines of nginx/README.md for a server that is there: run as they stand.
+with either site, and the lines of nginx/README.md for a server that is there: run as they stand.
 
 What is not as on a server: what lies below /etc, /run, /usr and /var lies below a private folder,
 the port is not 443, all are one user, so that no user is made, and packages are only asked for.
 """
 import getpass
+import http.server
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 
 sys.path.append(sys.path[0] + "/../lib")
 from cluster import lines_of  # noqa: E402
@@ -57,6 +59,10 @@ done
 exec /usr/bin/install "${arguments[@]}"
 """,
 }
+LIST_WITH_TOKEN = f"""
+token=$(RUNTIME_CATALOG_DSN='dbname=runtime_catalog' runtime-catalog token issue -policy=root -field=token)
+curl --header "X-Vault-Token: $token" --request LIST "https://{HOST}{CATALOG}"
+"""
 PRELUDE = """
 set -euE
 trap 'echo "failed: $BASH_COMMAND" >&2' ERR
@@ -77,6 +83,13 @@ curl() {
     done
     printf '%s\n' "$answer"
 }
+await_health() {
+    local i
+    for ((i = 0; i < 1000; i++)); do
+        [[ $(curl -X LIST "https://$HOST/v1/sys/health") == $1 ]] && break
+        sleep 0.02
+    done
+}
 """
 
 
@@ -94,6 +107,28 @@ def copy_checkout(folder):
     """As a clone has it; root's home may be closed to whom we are later."""
     shutil.copytree(CHECKOUT, folder / "checkout",
                     ignore=shutil.ignore_patterns(".git", ".dev", "configure", "autom4te.cache", "build-aux", "__pycache__"))
+
+
+class Vault(http.server.BaseHTTPRequestHandler):
+    """What stands behind the site that has the catalog only: it says what reached it."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_LIST(self): # pylint: disable=invalid-name
+        seen = f"{self.command} {self.path} for {self.headers['Host']} from {self.headers['X-Forwarded-For']}".encode()
+        self.send_response(429)
+        self.send_header("Content-Length", str(len(seen)))
+        self.end_headers()
+        self.wfile.write(seen)
+
+    def log_message(self, *_):
+        pass
+
+
+def with_vault_behind(text, port):
+    """The site with its last location uncommented, in place of the one above it."""
+    text = text.replace("\n    location / {\n        return 404;\n    }\n", "\n")
+    return re.sub(r"^    #(?=\S|    )", "    ", text, flags=re.M).replace(":8200;", f":{port};")
 
 
 class Machine:
@@ -133,7 +168,8 @@ class Machine:
 
     def move_checkout(self):
         """What has paths in it that lie elsewhere here."""
-        for name in ("nginx/runtime-catalog.conf", "nginx/snippets/http.conf", "src/runtime-catalog.conf.sample"):
+        for name in ("nginx/runtime-catalog.conf", "nginx/runtime-catalog-only.conf",
+                     "nginx/snippets/http.conf", "src/runtime-catalog.conf.sample"):
             path = self.checkout / name
             text = self.moved(path.read_text()).replace("listen 443 ssl", f"listen 127.0.0.1:{self.port} ssl")
             path.write_text(re.sub(r"listen \[::\].*\n", "\n", text))
@@ -157,7 +193,7 @@ class Machine:
                                   stdout=subprocess.PIPE, stderr=errors, text=True, check=False, timeout=120)
 
 
-tap = Tap(9)
+tap = Tap(15)
 readme = blocks(section("README.md", "Behind the nginx and the PostgreSQL that you have"))
 server = blocks(section("nginx/README.md", "In a server that you already have"))[0]
 listener = listen()
@@ -175,8 +211,35 @@ with database(copy_checkout) as cluster:
     tap.ok(answer and '"data":{"runtimes":[]}' in answer[0], "and end with Vault's answer", *answer)
     tap.ok("configuration, database, schema and policies are good" in log.read_text(), "-t had said so", *lines_of(log)[-20:])
 
-    # The same worker, in a server that was there: one include in the http block, three lines in it.
+    # Which of the two sites: the whole API, or the catalog's paths and whatever is behind them.
+    health = f'curl "https://{HOST}/v1/sys/health"\n'
+    site = next(block for block in readme if "sites-enabled" in block)
+    done = machine.run("runtime-catalogd &\n" + health)
+    tap.ok('"initialized":true' in done.stdout, "the site that stands alone answers for health as well", done.stdout)
     (machine.root / "etc/nginx/sites-enabled/runtime-catalog.conf").unlink()
+    only = site.replace("runtime-catalog.conf", "runtime-catalog-only.conf")
+    done = machine.run("runtime-catalogd &\n" + only + "await_health '*no handler*'\n" + LIST_WITH_TOKEN + health)
+    tap.ok(done.returncode == 0, "the other site is put there in the same way", done.stdout, *lines_of(log)[-20:])
+    lines = done.stdout.splitlines()[-2:]
+    tap.ok(len(lines) == 2 and '"data":{"runtimes":[]}' in lines[0], "and has the catalog", done.stdout)
+    tap.equal(lines[-1:], ['{"errors":["no handler for this path"]}'], "and nothing else")
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Vault) as vault:
+        threading.Thread(target=vault.serve_forever, daemon=True).start()
+        file = machine.root / "etc/nginx/sites-available/runtime-catalog-only.conf"
+        file.write_text(with_vault_behind(file.read_text(), vault.server_port))
+        done = machine.run("runtime-catalogd &\nnginx -t\nnginx -s reload\nawait_health 'LIST*'\n" + LIST_WITH_TOKEN + f"""
+curl --write-out " %{{http_code}}\\n" -X LIST -H "X-Forwarded-For: 10.0.0.1" "https://{HOST}/v1/a%2Fb/c%20d?list=1&x=%41"
+""")
+        vault.shutdown()
+    lines = done.stdout.splitlines()[-2:]
+    tap.ok(len(lines) == 2 and '"data":{"runtimes":[]}' in lines[0], "with a Vault behind it, it has the catalog",
+           done.stdout, *lines_of(log)[-20:])
+    tap.equal(lines[-1:], [f"LIST /v1/a%2Fb/c%20d?list=1&x=%41 for {HOST} from 127.0.0.1 429"],
+              "and the rest reaches that as the client sent it, and its answer the client")
+    (machine.root / "etc/nginx/sites-enabled/runtime-catalog-only.conf").unlink()
+
+    # The same worker, in a server that was there: one include in the http block, three lines in it.
     machine.configure_nginx("include snippets/runtime-catalog/http.conf;", server)
     done = machine.run(f"""
 runuser -u runtime-catalog -- runtime-catalogd &

@@ -255,7 +255,7 @@ def send(s, cases, tokens, connection):
 def hand_over(text, _):
     """The site hands one more mount to the worker."""
     worker = "include snippets/runtime-catalog/worker.conf;"
-    return text.replace("location / {", f"location ^~ {ELSEWHERE} {{ {worker} }}\n    location / {{")
+    return text.replace("\n    location / {", f"\n    location ^~ {ELSEWHERE} {{ {worker} }}\n    location / {{")
 
 
 with stack(plan=len(REQUESTS) * len(KINDS) + 3, edit_site=hand_over) as s:

@@ -81,7 +81,7 @@ with stack(plan=19, edit_site=three_sites) as s:
 
     forgotten = s.folder / "forgotten"
     shutil.copytree(s.folder / "nginx", forgotten)
-    site = forgotten / "runtime-catalog.conf"
+    site = forgotten / "site.conf"
     site.write_text("\n".join(line for line in site.read_text().splitlines()
                               if "set $runtime_catalog_namespace" not in line))
     done = subprocess.run(["nginx", "-t", "-p", forgotten, "-c", "nginx.conf", "-e", "stderr"],

@@ -38,6 +38,7 @@ BAD_TOKEN = "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"
 NOT_ALLOWED = "1 error occurred:\n\t* permission denied\n\n"
 
 CLOSING = 5
+SITES = {"catalog": "runtime-catalog-only", "stand-alone": "runtime-catalog"}
 ALARMS = r"Sanitizer|runtime error:|[Aa]ssertion|stack smashing|buffer overflow detected"
 SANE = object()  # "use the root token", where None already says "none"
 
@@ -326,14 +327,15 @@ def copy_what_runs(folder):
     shutil.copytree(CHECKOUT / "sql", folder / "sql")
 
 
-def configure_nginx(folder, port, edit_site):
+def configure_nginx(folder, port, site, edit_site):
     (folder / "nginx").mkdir()
     library = CHECKOUT / "tests/lib"
     subprocess.run([library / "make-certificate", folder / "nginx"], check=True)
-    subprocess.run([library / "make-nginx", folder / "nginx", str(port), folder / "worker.sock"], check=True)
+    subprocess.run([library / "make-nginx", SITES[site], folder / "nginx", str(port), folder / "worker.sock"],
+                   check=True)
     if edit_site:
-        site = folder / "nginx/runtime-catalog.conf"
-        site.write_text(edit_site(site.read_text(), folder))
+        file = folder / "nginx/site.conf"
+        file.write_text(edit_site(file.read_text(), folder))
 
 
 def template_folder(folder):
@@ -399,9 +401,10 @@ def database(bring=None):
 
 
 @contextlib.contextmanager
-def stack(plan, edit_site=None, worker=None, bring=None):
+def stack(plan, site="catalog", edit_site=None, worker=None, bring=None):
     """The whole chain, with a root token issued. The plan counts the test's own assertions.
-    edit_site(text, folder) changes nginx's site, for tests of what a site chooses; worker has
+    site: "catalog", its paths alone, or "stand-alone", the whole API. edit_site(text, folder)
+    changes nginx's site, for tests of what a site chooses; worker has
     the arguments of configure_worker(); bring(folder) puts there what else the test needs of the
     checkout."""
     begin()
@@ -410,7 +413,7 @@ def stack(plan, edit_site=None, worker=None, bring=None):
     with private_folder() as folder:
         template = template_folder(folder)
         copy_what_runs(folder)
-        configure_nginx(folder, listener.getsockname()[1], edit_site)
+        configure_nginx(folder, listener.getsockname()[1], site, edit_site)
         if bring:
             bring(folder)
         stop_being_root(folder)
