@@ -20,24 +20,51 @@ static bool refuse(struct error *err, const char *text)
     return error_set(err, ERROR_BAD_REQUEST, "%s", text);
 }
 
-/* `paths`, a list or a text with commas, else the older `path`. *paths is ours. */
+static bool is_blank(const char *text, size_t length)
+{
+    return strspn(text, " \t\r\n") >= length;
+}
+
+/* Whether one of the paths in a list, or in a text with commas, is empty. */
+static bool has_gap(const json_t *paths)
+{
+    const char *text = json_string_value(paths);
+    bool more = text && *text;
+    const json_t *path;
+    size_t i;
+
+    json_array_foreach(paths, i, path)
+    {
+        if (is_blank(json_string_value(path), json_string_length(path)))
+            return true;
+    }
+    while (more) {
+        size_t length = strcspn(text, ",");
+        if (is_blank(text, length))
+            return true;
+        more = text[length] == ',';
+        text += length + 1;
+    }
+    return false;
+}
+
+/* `paths`, else the older `path`: a list or a text with commas. *paths is ours. */
 static bool read_paths(const struct call *call, json_t **paths, struct error *err)
 {
+    static const char *const fields[] = {"paths", "path"};
     const json_t *data = call->request->data;
-    const char *path;
 
-    if (!field_strings(data, "paths", true, paths, err))
-        return false;
-    if (json_array_size(*paths) > 0)
-        return true;
-    json_decref(*paths);
-    *paths = NULL;
-    if (!field_string(data, "path", REQUEST_PATH_MAX, &path, err))
-        return false;
-    if (!*path)
-        return refuse(err, "paths must be supplied");
-    *paths = json_pack("[s]", path);
-    return *paths || error_exhausted(err);
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        if (!field_strings(data, fields[i], true, paths, err))
+            return false;
+        if (has_gap(json_object_get(data, fields[i])))
+            return refuse(err, "missing path");
+        if (json_array_size(*paths) > 0)
+            return true;
+        json_decref(*paths);
+        *paths = NULL;
+    }
+    return refuse(err, "paths must be supplied");
 }
 
 static int by_bytes(const void *left, const void *right)
@@ -66,12 +93,18 @@ static json_t *names_of(unsigned capabilities)
     return NULL;
 }
 
+/* Who is asked about. */
+struct subject {
+    const json_t *policies;
+    const char *accessor; /* for messages */
+    const char *below;    /* the request's namespace, relative to the token's */
+};
+
 /* What is said of one path. NULL: out of memory. */
 static json_t *capabilities_on(const struct call *call, const struct policy *policy,
-                               const char *path)
+                               const char *below, const char *path)
 {
-    const char *seen =
-        arena_format(call->arena, "%s%s", call->caller->below, path + strspn(path, "/"));
+    const char *seen = arena_format(call->arena, "%s%s", below, path + strspn(path, "/"));
 
     if (!seen)
         return NULL;
@@ -81,7 +114,7 @@ static json_t *capabilities_on(const struct call *call, const struct policy *pol
 /* The answer: each path with its list, and the list of a single one as `capabilities` too, in the
  * order of the keys. policy is NULL for root. */
 static bool answer(struct call *call, const json_t *paths, const struct policy *policy,
-                   struct error *err)
+                   const char *below, struct error *err)
 {
     const char **keys = arena_alloc(call->arena, (json_array_size(paths) + 1) * sizeof *keys);
     json_t *data = json_object(), *path;
@@ -100,7 +133,7 @@ static bool answer(struct call *call, const json_t *paths, const struct policy *
         qsort(keys, count, sizeof *keys, by_bytes);
     for (i = 0; good && i < count; i++) {
         bool is_single = single && keys[i] != single;
-        json_t *list = capabilities_on(call, policy, is_single ? single : keys[i]);
+        json_t *list = capabilities_on(call, policy, below, is_single ? single : keys[i]);
         good = json_object_set_new(data, keys[i], list) == 0;
     }
     if (!good) {
@@ -112,35 +145,45 @@ static bool answer(struct call *call, const json_t *paths, const struct policy *
     return true;
 }
 
-static bool answer_for(struct call *call, const json_t *policies, const char *accessor,
-                       struct error *err)
+static bool answer_for(struct call *call, const struct subject *subject, struct error *err)
 {
     json_auto_t *paths = NULL;
     struct policy *policy = NULL;
 
     if (!read_paths(call, &paths, err))
         return false;
-    if (authorise_is_root(policies))
-        return answer(call, paths, NULL, err);
-    policy = authorise_compile(policies, accessor, call->arena, err);
-    bool answered = policy && answer(call, paths, policy, err);
+    if (authorise_is_root(subject->policies))
+        return answer(call, paths, NULL, subject->below, err);
+    policy = authorise_compile(subject->policies, subject->accessor, call->arena, err);
+    bool answered = policy && answer(call, paths, policy, subject->below, err);
     policy_free(policy);
     return answered;
 }
 
 bool handler_capability_self(struct call *call, struct error *err)
 {
-    return answer_for(call, call->caller->policies, call->caller->accessor, err);
+    const struct caller *caller = call->caller;
+
+    return answer_for(call, &(struct subject){caller->policies, caller->accessor, caller->below},
+                      err);
 }
 
+/* Whoever is asked about is at home in the request's namespace, unless it is the caller. */
 static bool answer_for_target(struct call *call, const struct token_target *target,
                               const char *refusal, struct error *err)
 {
     json_auto_t *policies = NULL;
+    bool self = target->accessor ? strcmp(target->accessor, call->caller->accessor) == 0
+                                 : strcmp(target->token, call->request->token) == 0;
 
+    if (self)
+        return handler_capability_self(call, err);
     if (!store_token_api_policies(call->db, call->credential, target, &policies, err))
         return false;
-    return policies ? answer_for(call, policies, target->accessor ? target->accessor : "of a token",
+    return policies ? answer_for(call,
+                                 &(struct subject){policies,
+                                                   target->accessor ? target->accessor : "of a token",
+                                                   ""},
                                  err)
                     : refuse(err, refusal);
 }

@@ -49,6 +49,12 @@ static const struct route_field old_policy_fields[] = {
 
 static const struct route_field capability_fields[] = {
     {"token", "string", "The token that is asked about."},
+    {"path", "list of strings", "The older name of `paths`."},
+    {"paths", "list of strings", "The paths that are asked about."},
+    {NULL, NULL, NULL},
+};
+
+static const struct route_field accessor_capability_fields[] = {
     {"accessor", "string", "The accessor of the token that is asked about."},
     {"path", "list of strings", "The older name of `paths`."},
     {"paths", "list of strings", "The paths that are asked about."},
@@ -194,7 +200,7 @@ static const struct route routes[] = {
         [OPERATION_UPDATE] = {handler_capability_token, NULL}),
     SYS("capabilities-self", "What the caller may do on paths.", capability_fields,
         [OPERATION_UPDATE] = {handler_capability_self, NULL}),
-    SYS("capabilities-accessor", "What a token may do on paths.", capability_fields,
+    SYS("capabilities-accessor", "What a token may do on paths.", accessor_capability_fields,
         [OPERATION_UPDATE] = {handler_capability_accessor, NULL}),
     OPEN("health", "Whether the catalog answers.", health_fields,
          [OPERATION_READ] = {handler_status_health, NULL},
