@@ -43,6 +43,22 @@ static void report(const struct request *request, const struct error *err, unsig
               *err->detail ? ": " : "", err->detail);
 }
 
+/* Whether the route lets the request in. */
+static bool admit(struct call *call, struct caller *caller, struct credential *credential,
+                  struct error *err)
+{
+    const struct request *request = call->request;
+    enum route_access access =
+        call->match->route ? call->match->route->access : ROUTE_BY_POLICY;
+
+    if (access == ROUTE_TO_ANYBODY || (access == ROUTE_BY_TOKEN_IF_ANY && !request->token))
+        return true;
+    return authenticate(caller, credential, &call->object, call->db, call->match, request,
+                        call->arena, err) &&
+           (access != ROUTE_BY_POLICY ||
+            authorise(caller, call->match, request, call->arena, err));
+}
+
 void exchange_serve(const struct exchange *exchange, const struct input *input,
                     const struct output *output, struct arena *arena)
 {
@@ -52,36 +68,28 @@ void exchange_serve(const struct exchange *exchange, const struct input *input,
     struct caller caller = {.known = false};
     struct response response = {.mount_type = ""};
     struct error err = {.code = ERROR_NONE};
-    json_t *object = NULL;
+    struct call call = {
+        .db = exchange->db,
+        .api_version = exchange->api_version,
+        .arena = arena,
+        .request = &request,
+        .match = &match,
+        .credential = &credential,
+        .caller = &caller,
+        .response = &response,
+    };
 
     bool ok = request_parse(&request, input, exchange->max_request_size, arena, &err);
     log_set_request_id(request.id);
-    ok = ok && route_find(&match, request.path, request.operation, arena, &err);
-    if (ok && !(match.route && match.route->open))
-        ok = authenticate(&caller, &credential, &object, exchange->db, &match, &request, arena,
-                          &err) &&
-             authorise(&caller, &match, &request, arena, &err);
-    if (ok) {
-        struct call call = {
-            .db = exchange->db,
-            .api_version = exchange->api_version,
-            .arena = arena,
-            .request = &request,
-            .match = &match,
-            .credential = &credential,
-            .caller = &caller,
-            .object = object,
-            .response = &response,
-        };
-        ok = handle(&call, &err);
-    }
+    ok = ok && route_find(&match, request.path, request.operation, arena, &err) &&
+         admit(&call, &caller, &credential, &err) && handle(&call, &err);
     if (ok)
         err.code = ERROR_NONE; /* a first attempt may have failed */
     unsigned status = response_send(&response, &request, &err, arena, output);
     report(&request, &err, status);
     log_set_request_id(NULL);
 
-    json_decref(object);
+    json_decref(call.object);
     caller_fini(&caller);
     response_fini(&response);
     request_fini(&request);

@@ -2,13 +2,14 @@
 #include "handler_status.h"
 
 #include "arena.h"
-#include "field.h"
 #include "handler.h"
 #include "request.h"
 #include "response.h"
 #include "route.h"
 #include "schema.h"
+#include "text.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -29,41 +30,78 @@ static const char *version(const struct call *call)
     return text ? text : "";
 }
 
-/* A status that the client asks for instead of the usual one. Vault says no more than 400. */
+/* The first value of a parameter; NULL: not given. */
+static const char *value_of(const struct call *call, const char *parameter)
+{
+    const json_t *value = json_object_get(call->request->data, parameter);
+
+    return json_string_value(json_is_array(value) ? json_array_get(value, 0) : value);
+}
+
+/* A status that the client asks for instead of the usual one; 1xx would be none. Vault says no
+ * more than 400. */
 static bool read_code(const struct call *call, const char *parameter, unsigned *status,
                       struct error *err)
 {
-    int64_t code = 0;
-    const json_t *value = json_object_get(call->request->data, parameter);
+    const char *text = value_of(call, parameter);
+    bool good = text && strlen(text) == 3 && strspn(text, "0123456789") == 3 &&
+                strchr("2345", *text);
 
-    if (!value)
+    if (!text)
         return true;
-    if (!field_integer(call->request->data, parameter, &code, err) || code < 100 || code > 599)
+    if (!good)
         return error_set(err, ERROR_BAD_REQUEST, "%s", "");
-    *status = (unsigned)code;
+    *status = (unsigned)strtoul(text, NULL, 10);
     return true;
 }
 
-static bool wants(const struct call *call, const char *parameter)
+static bool read_wish(const struct call *call, const char *parameter, bool *wish,
+                      struct error *err)
 {
-    return json_object_get(call->request->data, parameter) != NULL;
+    const char *text = value_of(call, parameter);
+
+    return !text || !*text || text_parse_bool(text, wish) ||
+           error_set(err, ERROR_BAD_REQUEST, "%s", "");
+}
+
+/* What a client asks of health. Codes of states that there are not must be codes all the same. */
+struct wishes {
+    unsigned active, standby;
+    bool standby_is_good;
+};
+
+static bool read_wishes(const struct call *call, struct wishes *wishes, struct error *err)
+{
+    static const char *const others[] = {"sealedcode",      "uninitcode",
+                                         "drsecondarycode", "performancestandbycode",
+                                         "haunhealthycode", "removedcode"};
+    unsigned ignored_code;
+    bool ignored_wish, good = true;
+
+    *wishes = (struct wishes){.active = 200, .standby = 429};
+    for (size_t i = 0; good && i < sizeof others / sizeof *others; i++)
+        good = read_code(call, others[i], &ignored_code, err);
+    return good && read_code(call, "activecode", &wishes->active, err) &&
+           read_code(call, "standbycode", &wishes->standby, err) &&
+           read_wish(call, "standbyok", &wishes->standby_is_good, err) &&
+           read_wish(call, "perfstandbyok", &ignored_wish, err);
 }
 
 bool handler_status_health(struct call *call, struct error *err)
 {
-    unsigned active = 200, standby = 429, status = 503;
+    struct wishes wishes;
+    unsigned status = 503;
 
     if (call->match->operation == OPERATION_NONE &&
         strcmp(call->request->parameters.method, "HEAD") != 0)
         return error_set(err, ERROR_UNSUPPORTED_OPERATION, "%s", "");
-    if (!read_code(call, "activecode", &active, err) ||
-        !read_code(call, "standbycode", &standby, err))
+    if (!read_wishes(call, &wishes, err))
         return false;
     enum schema_state state = schema_health(call->db);
-    if (state == SCHEMA_GOOD)
-        status = active;
-    if (state == SCHEMA_STANDBY)
-        status = wants(call, "standbyok") ? active : standby;
+    if (state == SCHEMA_GOOD || (state == SCHEMA_STANDBY && wishes.standby_is_good))
+        status = wishes.active;
+    else if (state == SCHEMA_STANDBY)
+        status = wishes.standby;
     return answer(call, status,
                   json_pack("{s:b, s:b, s:b, s:b, s:s, s:s, s:I, s:s, s:b, s:i, s:i, s:i, s:b, "
                             "s:b, s:s}",                                       //
@@ -123,9 +161,23 @@ bool handler_status_leader(struct call *call, struct error *err)
                   err);
 }
 
-/* No mount shows itself to who is not known, in Vault as it comes. */
+/* The mounts that there are, sys/ and auth/token/, show themselves to nobody: they are none that
+ * a client lets people choose from. */
 bool handler_status_mounts(struct call *call, struct error *err)
 {
     call->response->data = json_pack("{s:{}, s:{}}", "auth", "secret");
     return call->response->data || error_exhausted(err);
+}
+
+/* What `vault kv` asks first. None of its engines is here, and Vault tells an unknown mount from
+ * one that the policies hide by nothing. */
+bool handler_status_mount(struct call *call, struct error *err)
+{
+    const char *path = call->match->name + strspn(call->match->name, "/");
+    size_t length = strlen(path);
+
+    return error_set(err, ERROR_PERMISSION_DENIED,
+                     "preflight capability check returned 403, please ensure client's policies "
+                     "grant access to path \"%s%s\"",
+                     path, length > 0 && path[length - 1] == '/' ? "" : "/");
 }

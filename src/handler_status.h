@@ -21,5 +21,6 @@ bool handler_status_seal(struct call *call, struct error *err);
 bool handler_status_init(struct call *call, struct error *err);
 bool handler_status_leader(struct call *call, struct error *err);
 bool handler_status_mounts(struct call *call, struct error *err);
+bool handler_status_mount(struct call *call, struct error *err); /* 403 for any path */
 
 #endif

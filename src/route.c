@@ -89,6 +89,11 @@ static const struct route_field token_fields[] = {
 
 static const struct route_field no_fields[] = {{NULL, NULL, NULL}};
 
+static const struct route_field mount_fields[] = {
+    {"name", "string", "A path below the mount, from the path."},
+    {NULL, NULL, NULL},
+};
+
 static const struct route_field health_fields[] = {
     {"standbyok", "bool", "A standby is as good."},
     {"perfstandbyok", "bool", "Has no meaning here."},
@@ -113,11 +118,11 @@ static const struct route_field health_fields[] = {
         .path = "auth/token/" path_, .help = help_, .fields = fields_,                       \
         .mount_type = "token", .operations = {__VA_ARGS__},                                  \
     }
-/* Known to anybody, with or without a token. */
-#define OPEN(path_, help_, fields_, ...)                                                     \
+/* What clients look at before they log in. */
+#define PROBE(path_, help_, fields_, access_, ...)                                           \
     {                                                                                        \
         .path = "sys/" path_, .help = help_, .fields = fields_, .mount_type = "",            \
-        .open = true, .operations = {__VA_ARGS__},                                           \
+        .access = access_, .operations = {__VA_ARGS__},                                      \
     }
 
 static const struct route routes[] = {
@@ -202,17 +207,19 @@ static const struct route routes[] = {
         [OPERATION_UPDATE] = {handler_capability_self, NULL}),
     SYS("capabilities-accessor", "What a token may do on paths.", accessor_capability_fields,
         [OPERATION_UPDATE] = {handler_capability_accessor, NULL}),
-    OPEN("health", "Whether the catalog answers.", health_fields,
-         [OPERATION_READ] = {handler_status_health, NULL},
-         [OPERATION_NONE] = {handler_status_health, NULL}),
-    OPEN("seal-status", "What a seal would be: open.", no_fields,
-         [OPERATION_READ] = {handler_status_seal, NULL}),
-    OPEN("init", "Whether there is a catalog.", no_fields,
-         [OPERATION_READ] = {handler_status_init, NULL}),
-    OPEN("leader", "Which of several servers leads: there is no such thing.", no_fields,
-         [OPERATION_READ] = {handler_status_leader, NULL}),
-    OPEN("internal/ui/mounts", "The mounts that show themselves.", no_fields,
-         [OPERATION_READ] = {handler_status_mounts, NULL}),
+    PROBE("health", "Whether the catalog answers.", health_fields, ROUTE_TO_ANYBODY,
+          [OPERATION_READ] = {handler_status_health, NULL},
+          [OPERATION_NONE] = {handler_status_health, NULL}),
+    PROBE("seal-status", "What a seal would be: open.", no_fields, ROUTE_TO_ANYBODY,
+          [OPERATION_READ] = {handler_status_seal, NULL}),
+    PROBE("init", "Whether there is a catalog.", no_fields, ROUTE_TO_ANYBODY,
+          [OPERATION_READ] = {handler_status_init, NULL}),
+    PROBE("leader", "Which of several servers leads: there is no such thing.", no_fields,
+          ROUTE_TO_ANYBODY, [OPERATION_READ] = {handler_status_leader, NULL}),
+    PROBE("internal/ui/mounts", "The mounts that show themselves.", no_fields,
+          ROUTE_BY_TOKEN_IF_ANY, [OPERATION_READ] = {handler_status_mounts, NULL}),
+    PROBE("internal/ui/mounts/{rest}", "What a mount is like.", mount_fields, ROUTE_BY_TOKEN,
+          [OPERATION_READ] = {handler_status_mount, NULL}),
 };
 
 static const struct route_operation help_operation = {handler_help, NULL};
@@ -330,7 +337,8 @@ const struct route_operation *route_check(const struct match *match, const char 
     if (match->operation == OPERATION_HELP)
         return &help_operation;
     if (!route->operations[match->operation].handler) {
-        error_set(err, ERROR_UNSUPPORTED_OPERATION, "unsupported operation");
+        error_set(err, ERROR_UNSUPPORTED_OPERATION, "%s",
+                  route->access == ROUTE_TO_ANYBODY ? "" : "unsupported operation");
         return NULL;
     }
     return &route->operations[match->operation];

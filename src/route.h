@@ -37,6 +37,14 @@ struct route_field {
     const char *help;
 };
 
+/* Whom a route lets in. */
+enum route_access {
+    ROUTE_BY_POLICY = 0,  /* whose policies allow it */
+    ROUTE_BY_TOKEN,       /* who has a token, whatever its policies */
+    ROUTE_BY_TOKEN_IF_ANY, /* anybody, but a token that is sent must be one */
+    ROUTE_TO_ANYBODY,     /* nobody looks for a token */
+};
+
 struct route {
     const char *path;       /* segments; {type} and {name} stand for one each, {rest} as the
                                last for all that are left, its slashes included */
@@ -44,7 +52,7 @@ struct route {
     const struct route_field *fields; /* of all operations; the last one has no name */
     bool optional_slash;    /* whether the path may end in a slash */
     const char *mount_type; /* the envelope's */
-    bool open;              /* for anybody, token or not */
+    enum route_access access;
     struct route_operation operations[OPERATION_MAX];
 };
 

@@ -45,7 +45,7 @@ class Cluster:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
         except OSError:
             return False
-        return lines[:1] == [str(self.child.pid)] and lines[-1].strip() == "ready"
+        return lines[:1] == [str(self.child.pid)] and lines[-1].strip() in ("ready", "standby")
 
     def suspend(self):
         """A server that is there and says nothing. Returns what wakes it."""
