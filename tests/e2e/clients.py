@@ -123,6 +123,111 @@ OWN_METHODS = [
     ("get without sudo", "GetPluginRuntime", USED, None, refused(403, exactly(NOT_ALLOWED)), "without sudo"),
 ]
 
+# What an unmodified client does before it comes to the catalog: it looks whether the server is there,
+# whether its token is good, writes a policy, makes a token with it and works with that. Rows as
+# above, of the client's own methods; what a method returns is compared with `says`, deep down.
+RULES = f'path "{CATALOG}*" {{ capabilities = ["read", "list", "sudo"] }}'
+
+
+class Says:
+    """A returned value, or one that has these values at these places, a__b for a.b; None: any, a
+    set: a list with these among others, which earlier clients left."""
+
+    def __init__(self, value=None, keep=None, **places):
+        self.value, self.keep, self.places = value, keep, places
+
+    def agrees(self, got):
+        if not isinstance(got, dict) or "returned" not in got:
+            return False
+        if not self.places:
+            return fits(got["returned"], self.value)
+        found = {name: at(got["returned"], name.replace("__", ".")) for name in self.places}
+        if self.keep:
+            kept[self.keep] = found[next(iter(found))]
+        return all(found[name] is not None if value is None else fits(found[name], value) for name, value in self.places.items())
+
+    def __repr__(self):
+        return repr(self.places or self.value)
+
+
+def fits(got, wanted):
+    return wanted <= set(got or []) if isinstance(wanted, set) else got == wanted
+
+
+def at(value, place):
+    for key in place.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+kept = {}  # what a row's answer leaves for a later row
+
+
+def startup(client, health, seal, initialized, write_policy, read_policy, list_policies, make, look, renew, revoke):
+    """The same steps, in each client's words: (method, arguments, what it says)."""
+    name = f"from-{client}"
+    steps = [("is there a server", *health), ("is it open", *seal), ("was it initialised", *initialized),
+             ("write a policy", *write_policy(name)), ("read it", *read_policy(name)), ("list them", *list_policies(name)),
+             ("make a token with it", *make(name))]
+    rows = [(f"start: {title}", "call", method, arguments, says) for title, method, arguments, says in steps]
+    child = [("look at it", *look(name)), ("renew it", *renew(name))]
+    rows += [(f"start: {title}", "call", method, arguments, says, "child") for title, method, arguments, says in child]
+    return rows + [
+        ("start: the token may list", "list", CATALOG, None, runtimes(stored("used")), "child"),
+        ("start: and write nothing", "write", EXAMPLE, {}, refused(403, exactly(NOT_ALLOWED)), "child"),
+        ("start: revoke it", "call", *revoke),
+        ("start: it is gone", "list", CATALOG, None, refused(403, exactly(BAD_TOKEN)), "child")]
+
+
+def the_child():
+    return {"token": kept["child"]}
+
+
+HVAC_START = startup(
+    "hvac", ("sys.read_health_status", {"method": "GET"}, Says(initialized=True, sealed=False, standby=False)),
+    ("sys.is_sealed", None, Says(False)), ("sys.is_initialized", None, Says(True)),
+    lambda name: ("sys.create_or_update_policy", {"name": name, "policy": RULES}, Says({"response": 204})),
+    lambda name: ("sys.read_policy", {"name": name}, Says(data__rules=RULES, rules=RULES)),
+    lambda name: ("sys.list_policies", None, Says(data__policies={"default", name, "limited", "root"})),
+    lambda name: ("auth.token.create", {"policies": [name], "ttl": "1h"}, Says(keep="child", auth__client_token=None,
+                                                                             auth__policies=["default", name])),
+    lambda name: ("auth.token.lookup_self", None, Says(data__policies=["default", name], data__renewable=True)),
+    lambda name: ("auth.token.renew_self", {"increment": "1h"}, Says(auth__lease_duration=3600)),
+    ("auth.token.revoke", the_child, Says({"response": 204}))) + [
+    ("start: HEAD of health", "call", "sys.read_health_status", None, Says({"response": 200})),
+    ("start: a good token", "call", "is_authenticated", None, Says(True)),
+    ("start: a bad token", "call", "is_authenticated", None, Says(False), "with a bad token"),
+    ("start: the leader", "call", "sys.read_leader_status", None, Says(ha_enabled=False)),
+    ("start: what it may", "call", "sys.get_capabilities", {"paths": [CATALOG]}, Says(capabilities=["root"]))]
+NODE_START = startup(
+    "node-vault", ("health", None, Says(initialized=True, sealed=False, standby=False)),
+    ("status", None, Says(sealed=False, t=1, n=1)), ("initialized", None, Says({"initialized": True})),
+    lambda name: ("addPolicy", {"name": name, "rules": RULES}, Says(warnings=[
+        "'rules' is deprecated, please use 'policy' instead",
+        "Endpoint replaced the value of these parameters with the values captured from the endpoint's path: [name]"])),
+    lambda name: ("getPolicy", {"name": name}, Says(rules=RULES)),
+    lambda name: ("policies", None, Says(policies={"default", name, "limited", "root"})),
+    lambda name: ("tokenCreate", {"policies": [name], "ttl": "1h"}, Says(keep="child", auth__client_token=None,
+                                                                        auth__policies=["default", name])),
+    lambda name: ("tokenLookupSelf", None, Says(data__policies=["default", name], data__renewable=True)),
+    lambda name: ("tokenRenewSelf", {"increment": "1h"}, Says(auth__lease_duration=3600)),
+    ("tokenRevoke", the_child, Says("")))
+GO_START = startup(
+    "go", ("Sys.Health", None, Says(initialized=True, sealed=False, standby=False, version="2.1.0+runtime-catalog")),
+    ("Sys.SealStatus", None, Says(sealed=False, initialized=True, storage_type="postgresql")), ("Sys.InitStatus", None, Says(True)),
+    lambda name: ("Sys.PutPolicy", {"name": name, "policy": RULES}, Says(None)),
+    lambda name: ("Sys.GetPolicy", {"name": name}, Says(RULES)),
+    lambda name: ("Sys.ListPolicies", None, Says({"default", name, "limited", "root"})),
+    lambda name: ("Token.Create", {"policy": name, "ttl": "1h"}, Says(keep="child", auth__client_token=None,
+                                                                     auth__policies=["default", name])),
+    lambda name: ("Token.LookupSelf", None, Says(data__policies=["default", name], data__renewable=True)),
+    lambda name: ("Token.RenewSelf", None, Says(auth__lease_duration=3600)),
+    ("Token.RevokeTree", the_child, Says(None))) + [
+    ("start: the leader", "call", "Sys.Leader", None, Says(ha_enabled=False)),
+    ("start: what it may", "call", "Sys.CapabilitiesSelf", {"path": CATALOG}, Says(["root"])),
+    ("start: delete a policy", "call", "Sys.DeletePolicy", {"name": "from-go"}, Says(None)),
+    ("start: it is gone", "call", "Sys.GetPolicy", {"name": "from-go"}, Says(""))]
+
 STORAGE_AWAY = [
     ("PostgreSQL stopped: write", "write", EXAMPLE, {}, refused(503, "storage is not available")),
     ("PostgreSQL stopped: read", "read", USED, None, refused(503, "storage is not available")),
@@ -148,6 +253,8 @@ def enveloped(returned):
 
 def of_hvac(operation, answer):
     """Exceptions by status; reading knows None for any 404; writing yields the raw response."""
+    if operation == "call" and "returned" in answer:
+        return answer
     if "raised" in answer:
         return refused(HVAC_EXCEPTIONS.get(answer["raised"], answer["raised"]), answer["text"] or "")
     returned = answer["returned"]
@@ -156,8 +263,10 @@ def of_hvac(operation, answer):
     return refused(404, None) if returned is None else enveloped(returned)
 
 
-def of_node_vault(_, answer):
+def of_node_vault(operation, answer):
     """One error with a status; its text is the first, or the status again if there is none."""
+    if operation == "call" and "returned" in answer:
+        return answer
     if "raised" in answer:
         status = answer.get("status")
         return refused(status, "" if answer["text"] == f"Status {status}" else answer["text"])
@@ -166,6 +275,8 @@ def of_node_vault(_, answer):
 
 def of_go(operation, answer):
     """Reading knows nil for any 404; so is the answer to a write. Its own methods drop the envelope."""
+    if operation == "call" and "returned" in answer:
+        return answer
     if "raised" in answer:
         return refused(answer.get("status"), answer["text"])
     returned = answer["returned"]
@@ -176,6 +287,8 @@ def of_go(operation, answer):
 
 def agrees(got, wanted):
     """Where a client drops the text of an error, the status must do."""
+    if isinstance(wanted, Says):
+        return wanted.agrees(got)
     if isinstance(got, tuple) and isinstance(wanted, tuple):
         return got[0] == wanted[0] and (got[1] is None or re.search(wanted[1], got[1]) is not None)
     return got == wanted
@@ -185,9 +298,9 @@ def agrees(got, wanted):
 
 # The client: how its driver is run, what reads its answers, and what it alone can do.
 CLIENTS = {
-    "hvac": ([sys.executable, "driver.py"], of_hvac, []),
-    "node-vault": (["node", "driver.js"], of_node_vault, []),
-    "go": (["./driver"], of_go, OWN_METHODS),
+    "hvac": ([sys.executable, "driver.py"], of_hvac, HVAC_START),
+    "node-vault": (["node", "driver.js"], of_node_vault, NODE_START),
+    "go": (["./driver"], of_go, GO_START + OWN_METHODS),
 }
 missing = {}  # client: why it cannot be had
 
@@ -241,7 +354,10 @@ def perform(s, drivers, name, rows, callers):
         if name in missing:
             s.tap.skip(title, missing[name])
             continue
-        got = drivers[name].ask(operation, path, value, *callers[row[5] if len(row) > 5 else "root"])
+        value = value() if callable(value) else value
+        who = row[5] if len(row) > 5 else "root"
+        got = drivers[name].ask(operation, path, value, *((kept.get("child"), "") if who == "child" else callers[who]))
+        s.secrets += [secret for secret in kept.values() if secret and secret not in s.secrets]
         s.tap.ok(agrees(got, wanted), title, f"{operation} {path}", f"got:    {got!r}", f"wanted: {wanted!r}")
 
 
@@ -260,7 +376,7 @@ def refuse_a_stranger(s, name):
 def main():
     per_client = len(SHARED) + len(STORAGE_AWAY) + len(STORAGE_BACK) + 1
     own = sum(len(own_rows) for _, _, own_rows in CLIENTS.values())
-    with stack(plan=per_client * len(CLIENTS) + own, bring=bring) as s:
+    with stack(plan=per_client * len(CLIENTS) + own, bring=bring, site="stand-alone") as s:
         s.expect("worker", r"STORAGE_AWAY", r"(?i)connect|storage|database")
         s.expect("postgresql", "FATAL:  terminating connection due to (administrator command|unexpected)",
                  "FATAL:  the database system is (shutting down|starting up)", "FATAL:  connection to client lost")

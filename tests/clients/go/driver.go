@@ -47,6 +47,41 @@ func typed(operation, name string, data map[string]interface{}) (interface{}, er
 	return nil, errors.New("no such operation: " + operation)
 }
 
+// One of the client's own methods for what a program does before it comes to runtimes.
+func call(method string, data map[string]interface{}) (interface{}, error) {
+	text := func(key string) string { value, _ := data[key].(string); return value }
+	sys, tokens := client.Sys(), client.Auth().Token()
+	switch method {
+	case "Sys.Health":
+		return sys.Health()
+	case "Sys.SealStatus":
+		return sys.SealStatus()
+	case "Sys.InitStatus":
+		return sys.InitStatus()
+	case "Sys.Leader":
+		return sys.Leader()
+	case "Sys.ListPolicies":
+		return sys.ListPolicies()
+	case "Sys.GetPolicy":
+		return sys.GetPolicy(text("name"))
+	case "Sys.PutPolicy":
+		return nil, sys.PutPolicy(text("name"), text("policy"))
+	case "Sys.DeletePolicy":
+		return nil, sys.DeletePolicy(text("name"))
+	case "Sys.CapabilitiesSelf":
+		return sys.CapabilitiesSelf(text("path"))
+	case "Token.Create":
+		return tokens.Create(&api.TokenCreateRequest{Policies: []string{text("policy")}, TTL: text("ttl")})
+	case "Token.LookupSelf":
+		return tokens.LookupSelf()
+	case "Token.RenewSelf":
+		return tokens.RenewSelf(3600)
+	case "Token.RevokeTree":
+		return nil, tokens.RevokeTree(text("token"))
+	}
+	return nil, errors.New("no such method: " + method)
+}
+
 func perform(a ask) (interface{}, error) {
 	logical := client.Logical()
 	switch a.Operation {
@@ -60,6 +95,8 @@ func perform(a ask) (interface{}, error) {
 		return logical.ReadWithData(a.Path, map[string][]string{"list": {"1"}})
 	case "delete":
 		return logical.Delete(a.Path)
+	case "call":
+		return call(a.Path, a.Data)
 	}
 	return typed(a.Operation, strings.TrimPrefix(a.Path, container), a.Data)
 }

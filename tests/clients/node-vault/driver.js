@@ -24,6 +24,7 @@ const operations = {
     list: (path) => client.list(path), // LIST
     'list otherwise': listOtherwise,
     delete: (path) => client.delete(path),
+    call: (path, data) => client[path](data || {}), // one of the client's own methods
 };
 
 async function outcome({ operation, path, data, token, namespace }) {
