@@ -69,8 +69,8 @@ REFUSED = [
     (b"POST " + ITEM + b" HTTP/1.1\r\n" + CHUNKED + b"\r\nfffffffffffffffff\r\n", 400, UNREADABLE, "a chunk beyond 64 bits"),
     (b"POST /x HTTP/1.1\r\n" + CHUNKED + b"\r\nZZZ\r\n", 400, UNREADABLE, "chunks that are none, after a 404"),
     (b"TRACE /x HTTP/1.1\r\n" + CHUNKED + b"\r\nZZZ\r\n", 400, UNREADABLE, "chunks that are none, after a 405"),
-    (b"TRACE " + COLLECTION + b" HTTP/1.1\r\n" + X, 405, "unsupported operation", "TRACE"),
-    (b"CONNECT /x HTTP/1.1\r\n" + X, 405, "unsupported operation", "CONNECT to a path"),
+    (b"TRACE " + COLLECTION + b" HTTP/1.1\r\n" + X, 405, "", "TRACE"),
+    (b"CONNECT /x HTTP/1.1\r\n" + X, 405, "", "CONNECT to a path"),
     (b"POST " + ITEM + b" HTTP/1.1\r\nContent-Length: 1048577\r\n" + X, 413, "^http: request body too large$", "a body above 1 MiB"),
     (b"POST " + ITEM + b" HTTP/1.1\r\nContent-Length: 9223372036854775807\r\n" + X, 413, "too large", "a body of 2^63 bytes"),
     (b"POST " + ITEM + b" HTTP/1.1\r\n" + CHUNKED + b"\r\n100001\r\n" + b"x" * 0x100001, 413, "too large", "chunks above 1 MiB"),
@@ -96,7 +96,7 @@ HTTP2 = [
     (["/%00"], 400, UNREADABLE, "a NUL in the path"),
     (["/x", "--header", "Host: a b"], 400, UNREADABLE, "a host with a space"),
     (["/x", "--request", "get"], 400, UNREADABLE, "a method in lower case"),
-    (["/x", "--request", "TRACE"], 405, "unsupported operation", "TRACE"),
+    (["/x", "--request", "TRACE"], 405, "", "TRACE"),
     ([CONTAINER + "example", "--data-binary", "x" * 100000 + "@"], 413, "too large", "a body above 1 MiB"),
 ]
 
@@ -390,7 +390,7 @@ with stack(plan=PLAN, edit_site=edit) as s:
     def refused(name, response, status, text):
         """One refusal as a whole; what all have in common is looked at last."""
         refusals.append((name, response))
-        return s.answer(f"{status}: {name}", response, status, like=text)
+        return s.answer(f"{status}: {name}", response, status, **({"like": text} if text else {"errors": []}))
 
     # What nginx refuses before the worker hears of it.
     for request, status, text, name in REFUSED:

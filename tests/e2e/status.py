@@ -132,6 +132,22 @@ def check_preflight(s):
 PREFLIGHT_PLAN = 4 * len(PREFLIGHT) + 1
 
 
+# Where the site that stands alone ends: path, status, error.
+SITE = [
+    *((path, 404, "no handler for this path") for path in ("/", "/v1", "/ui/", "/v2/sys/health", "/runtime-catalog-error")),
+    ("/v1/", 403, NO_TOKEN), ("/v1/elsewhere", 403, NO_TOKEN), ("/v1/sys/x/../health", 400, "path: must be canonical, without //, /./ and /../"),
+]
+
+
+def check_site(s):
+    for path, status, text in SITE:
+        s.answer(f"{path} is {status}", s.request("GET", path, token=None), status, errors=[text])
+    s.answer("a mount that is not there", s.request("GET", "/v1/elsewhere"), 404,
+             errors=['no handler for route "elsewhere". route entry not found.'])
+    s.answer("nginx's own limit, anywhere below /v1/", s.request("PUT", "/v1/sys/policies/acl/p", "x" * (2**20 + 1)), 413,
+             errors=["http: request body too large"])
+
+
 def restart(s, change):
     s.cluster.stop()
     change()
@@ -144,14 +160,16 @@ def storage(s):
 
 
 def main():
-    plan = 3 * 2 * len(QUERIES) + 4 * len(BODIES) + METHODS_PLAN + PREFLIGHT_PLAN + 4 + 12
+    plan = 3 * 2 * len(QUERIES) + 4 * len(BODIES) + METHODS_PLAN + PREFLIGHT_PLAN + len(SITE) + 2 + 4 + 12
     with stack(plan=plan, site="stand-alone") as s:
+        s.expect("nginx", "intended to send too large body")
         s.register("a")
         signal_file = s.cluster.data / "standby.signal"
         check_health(s, "primary", 0, BODIES[HEALTH])
         check_bodies(s, BODIES, "primary")
         check_methods(s)
         check_preflight(s)
+        check_site(s)
         seen = s.request("GET", HEALTH, token=None).key("server_time_utc")
         now = int(s.cluster.sql("SELECT extract(epoch FROM now())::bigint"))
         s.tap.ok(abs(now - seen) <= 2, "server_time_utc is the time", now, seen)
