@@ -413,7 +413,7 @@ with stack(plan=PLAN, edit_site=edit) as s:
 
     # What a site's own rules refuse.
     for status, wanted in PAGES.items():
-        s.answer(f"return {status}", ask(s, "rules", "GET", f"/{status}"), wanted, like=".")
+        s.answer(f"return {status}", ask(s, "rules", "GET", f"/{status}"), wanted, **({"errors": []} if status == 405 else {"like": "."}))
     others = {status: ask(s, "rules", "GET", f"/{status}") for status in range(400, 600) if status not in PAGES}
     s.tap.equal({status for status, response in others.items() if response.status == 0}, SILENT, "some statuses are a hang-up")
     s.tap.equal([status for status, response in others.items() if response.body], [], "all others have no page, and no body")
