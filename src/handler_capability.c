@@ -163,9 +163,9 @@ static bool answer_for(struct call *call, const struct subject *subject, struct 
 bool handler_capability_self(struct call *call, struct error *err)
 {
     const struct caller *caller = call->caller;
+    const struct subject self = {caller->policies, caller->accessor, caller->below};
 
-    return answer_for(call, &(struct subject){caller->policies, caller->accessor, caller->below},
-                      err);
+    return answer_for(call, &self, err);
 }
 
 /* Whoever is asked about is at home in the request's namespace, unless it is the caller. */
@@ -180,12 +180,12 @@ static bool answer_for_target(struct call *call, const struct token_target *targ
         return handler_capability_self(call, err);
     if (!store_token_api_policies(call->db, call->credential, target, &policies, err))
         return false;
-    return policies ? answer_for(call,
-                                 &(struct subject){policies,
-                                                   target->accessor ? target->accessor : "of a token",
-                                                   ""},
-                                 err)
-                    : refuse(err, refusal);
+    const struct subject subject = {
+        .policies = policies,
+        .accessor = target->accessor ? target->accessor : "of a token",
+        .below = "",
+    };
+    return policies ? answer_for(call, &subject, err) : refuse(err, refusal);
 }
 
 bool handler_capability_token(struct call *call, struct error *err)

@@ -39,10 +39,10 @@ struct route_field {
 
 /* Whom a route lets in. */
 enum route_access {
-    ROUTE_BY_POLICY = 0,  /* whose policies allow it */
-    ROUTE_BY_TOKEN,       /* who has a token, whatever its policies */
+    ROUTE_BY_POLICY = 0,   /* who has a token whose policies allow it */
+    ROUTE_BY_TOKEN,        /* who has a token, whatever its policies */
     ROUTE_BY_TOKEN_IF_ANY, /* anybody, but a token that is sent must be one */
-    ROUTE_TO_ANYBODY,     /* nobody looks for a token */
+    ROUTE_TO_ANYBODY,      /* anybody; nobody looks for a token */
 };
 
 struct route {
