@@ -40,6 +40,7 @@ libcatalog_a_SOURCES = \
 	%D%/route.c %D%/route.h \
 	%D%/schema.c %D%/schema.h \
 	%D%/secret.c %D%/secret.h \
+	%D%/semver.c %D%/semver.h \
 	%D%/server.c %D%/server.h \
 	%D%/service.c %D%/service.h \
 	%D%/store_policy.c %D%/store_policy.h \

@@ -16,6 +16,7 @@ UNIT_TESTS = \
 	tests/unit/policy_test \
 	tests/unit/request_test \
 	tests/unit/response_test \
+	tests/unit/semver_test \
 	tests/unit/token_test
 LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
 AM_TESTS_ENVIRONMENT = CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT;
@@ -55,6 +56,10 @@ tests_unit_request_test_LDADD = $(UNIT_LDADD)
 tests_unit_response_test_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_response_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_response_test_LDADD = $(UNIT_LDADD)
+
+tests_unit_semver_test_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_semver_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_semver_test_LDADD = $(UNIT_LDADD)
 
 tests_unit_token_test_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_token_test_CFLAGS = $(UNIT_CFLAGS)
