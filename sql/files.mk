@@ -8,7 +8,8 @@ MIGRATIONS = \
 	%D%/migrations/0006_policy.sql \
 	%D%/migrations/0007_token.sql \
 	%D%/migrations/0008_authenticate.sql \
-	%D%/migrations/0009_endpoints.sql
+	%D%/migrations/0009_endpoints.sql \
+	%D%/migrations/0010_plugin_endpoints.sql
 QUERIES = \
 	%D%/queries/retention.sql \
 	%D%/queries/sizes.sql \

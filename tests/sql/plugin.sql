@@ -2,7 +2,7 @@
 
 BEGIN;
 SET LOCAL search_path = pgtap, pg_catalog;
-SELECT plan(65);
+SELECT plan(66);
 
 -- What inserting the row below, with other values for some columns, violates: SQLSTATE and name
 -- of the constraint or column; '' for nothing. Leaves no row behind.
@@ -126,9 +126,10 @@ SELECT is(pg_temp.violation(given), expected, description)
                ('{"namespace_id": 1003}',                                '23503 plugin_namespace_fkey', 'a namespace that does not exist'),
                ('{"type": "auth"}',                                      '',                            'an auth plugin'),
                ('{"type": "database"}',                                  '',                            'a database plugin'),
+               ('{"type": "unknown"}',                                   '',                            'a plugin without a type'),
                ('{"type": ""}',                                          '23514 plugin_type_check',     'an empty type'),
                ('{"type": "Secret"}',                                    '23514 plugin_type_check',     'a type in another case'),
-               ('{"type": "unknown"}',                                   '23514 plugin_type_check',     'an unknown type'),
+               ('{"type": "secrets"}',                                   '23514 plugin_type_check',     'another type'),
                ('{"runtime_type": "container", "runtime_name": "used"}', '',                            'a plugin that runs in a runtime'),
                ('{"runtime_type": "container", "runtime_name": "absent"}', '23503 plugin_runtime_fkey',   'a runtime that does not exist'),
                ('{"runtime_type": "container", "runtime_name": "Used"}', '23503 plugin_runtime_fkey',   'a runtime in another case'),
