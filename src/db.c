@@ -22,7 +22,7 @@
 enum {
     RETRY_MS = 250, /* between two attempts to reach a database that is away */
     STALL_MS = 250, /* a pool of which no connection came free for so long hangs */
-    PREPARED_MAX = 32,
+    PREPARED_MAX = 48,
 };
 
 struct connection {
@@ -80,6 +80,16 @@ static const struct {
     {"runtime_cpu_nanos_check", ERROR_BAD_REQUEST, "runtime cpu in nanos cannot be negative"},
     {"runtime_memory_bytes_check", ERROR_BAD_REQUEST,
      "runtime memory in bytes cannot be negative"},
+    {"plugin_type_check", ERROR_BAD_REQUEST,
+     "type: must be \"auth\", \"database\", \"secret\" or \"unknown\""},
+    {"plugin_name_check", ERROR_BAD_REQUEST,
+     "name: 255 bytes of printable ASCII at most, without blanks and without \"..\""},
+    {"plugin_version_check", ERROR_BAD_REQUEST, "version: 255 bytes of printable ASCII at most"},
+    {"plugin_command_check", ERROR_BAD_REQUEST, "command: 4096 bytes at most"},
+    {"plugin_args_check", ERROR_BAD_REQUEST, "args: 4096 bytes at most, all together"},
+    {"plugin_env_check", ERROR_BAD_REQUEST, "env: 4096 bytes at most, all together"},
+    {"plugin_sha256_check", ERROR_BAD_REQUEST, "sha256: must be 64 hexadecimal digits"},
+    {"plugin_oci_image_check", ERROR_BAD_REQUEST, "oci_image: 4096 bytes at most"},
     {"policy_name_check", ERROR_BAD_REQUEST,
      "name: 255 bytes of printable ASCII at most, no upper case, not \"root\""},
     {"policy_text_check", ERROR_BAD_REQUEST, "policy: 524288 bytes at most"},

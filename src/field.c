@@ -123,15 +123,22 @@ bool field_boolean(const json_t *data, const char *field, bool *out, struct erro
     return true;
 }
 
+/* text[*length] without the blanks around it. */
+static const char *trim(const char *text, size_t *length)
+{
+    while (*length > 0 && strchr(" \t\r\n", *text)) {
+        text++;
+        (*length)--;
+    }
+    while (*length > 0 && strchr(" \t\r\n", text[*length - 1]))
+        (*length)--;
+    return text;
+}
+
 /* Adds text[length] without the blanks around it, unless nothing is left. */
 static bool add_string(json_t *list, const char *text, size_t length)
 {
-    while (length > 0 && strchr(" \t\r\n", *text)) {
-        text++;
-        length--;
-    }
-    while (length > 0 && strchr(" \t\r\n", text[length - 1]))
-        length--;
+    text = trim(text, &length);
     return length == 0 || json_array_append_new(list, json_stringn(text, length)) == 0;
 }
 
@@ -146,6 +153,16 @@ static bool add_strings(json_t *list, const char *text, bool split)
     return add_string(list, text, strlen(text));
 }
 
+static bool is_list_of_strings(const json_t *value)
+{
+    bool good = json_is_string(value) || json_is_array(value);
+    json_t *item;
+    size_t i;
+
+    json_array_foreach(value, i, item) good = good && json_is_string(item);
+    return good;
+}
+
 bool field_strings(const json_t *data, const char *field, bool split, json_t **out,
                    struct error *err)
 {
@@ -156,14 +173,39 @@ bool field_strings(const json_t *data, const char *field, bool split, json_t **o
     *out = NULL;
     if (!value)
         return true;
-    bool good = json_is_string(value) || json_is_array(value);
-    json_array_foreach(value, i, item) good = good && json_is_string(item);
-    if (!good)
+    if (!is_list_of_strings(value))
         return refuse(field, "a list of strings", err);
     *out = json_array();
     bool added = !json_is_string(value) || add_strings(*out, json_string_value(value), split);
     json_array_foreach(value, i, item)
         added = added && add_strings(*out, json_string_value(item), false);
+    if (added)
+        return true;
+    json_decref(*out);
+    *out = NULL;
+    return error_exhausted(err);
+}
+
+static bool add_trimmed(json_t *list, const json_t *item)
+{
+    size_t length = json_string_length(item);
+    const char *text = trim(json_string_value(item), &length);
+
+    return json_array_append_new(list, json_stringn(text, length)) == 0;
+}
+
+bool field_list(const json_t *data, const char *field, json_t **out, struct error *err)
+{
+    const json_t *value = member(data, field);
+    json_t *item;
+    size_t i;
+
+    *out = NULL;
+    if (value && !is_list_of_strings(value))
+        return refuse(field, "a list of strings", err);
+    *out = json_array();
+    bool added = *out && (json_string_length(value) == 0 || add_trimmed(*out, value));
+    json_array_foreach(value, i, item) added = added && add_trimmed(*out, item);
     if (added)
         return true;
     json_decref(*out);

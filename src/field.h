@@ -40,6 +40,11 @@ bool field_boolean(const json_t *data, const char *field, bool *out, struct erro
 bool field_strings(const json_t *data, const char *field, bool split, json_t **out,
                    struct error *err) __attribute__((warn_unused_result));
 
+/* A list of strings as they are, but for blanks around them; a text alone is a list of one.
+ * *out is a new array, empty: absent, null or the empty text. */
+bool field_list(const json_t *data, const char *field, json_t **out, struct error *err)
+    __attribute__((warn_unused_result));
+
 /* An object of strings, or a list of texts such as "key=value". *out is a new object, NULL:
  * absent or null. */
 bool field_map(const json_t *data, const char *field, json_t **out, struct error *err)

@@ -4,10 +4,12 @@
 #include "arena.h"
 #include "handler_capability.h"
 #include "handler_help.h"
+#include "handler_plugin.h"
 #include "handler_policy.h"
 #include "handler_runtime.h"
 #include "handler_status.h"
 #include "handler_token.h"
+#include "store_plugin.h"
 #include "store_policy_api.h"
 #include "store_runtime.h"
 #include "store_token_api.h"
@@ -17,6 +19,7 @@
 #include <string.h>
 
 #define CATALOG "sys/plugins/runtimes/catalog"
+#define PLUGINS "sys/plugins/catalog"
 
 static const struct route_field runtime_fields[] = {
     {"type", "string", "The kind of runtime, from the path: container."},
@@ -31,6 +34,28 @@ static const struct route_field runtime_fields[] = {
 
 static const struct route_field list_fields[] = {
     {"type", "string", "Only runtimes of this kind. Not given: of every kind."},
+    {NULL, NULL, NULL},
+};
+
+static const struct route_field no_fields[] = {{NULL, NULL, NULL}};
+
+static const struct route_field plugin_fields[] = {
+    {"type", "string", "auth, database or secret, from the path if it is there."},
+    {"name", "string", "The plugin's name, from the path."},
+    {"version", "string", "Its semantic version. Not given: it has none."},
+    {"sha256", "string", "The SHA-256 of its binary or image, in hexadecimal digits."},
+    {"sha_256", "string", "The older name of `sha256`."},
+    {"command", "string", "The command that starts it."},
+    {"args", "list of strings", "The arguments of the command."},
+    {"env", "list of strings", "The environment of the command, NAME=value each."},
+    {"oci_image", "string", "The OCI image to run it from."},
+    {"runtime", "string", "The plugin runtime that the image runs in."},
+    {"download", "bool", "Not offered."},
+    {NULL, NULL, NULL},
+};
+
+static const struct route_field plugin_names_fields[] = {
+    {"type", "string", "The type of the plugins, from the path."},
     {NULL, NULL, NULL},
 };
 
@@ -87,8 +112,6 @@ static const struct route_field token_fields[] = {
     {NULL, NULL, NULL},
 };
 
-static const struct route_field no_fields[] = {{NULL, NULL, NULL}};
-
 static const struct route_field mount_fields[] = {
     {"name", "string", "A path below the mount, from the path."},
     {NULL, NULL, NULL},
@@ -125,6 +148,15 @@ static const struct route_field health_fields[] = {
         .access = access_, .operations = {__VA_ARGS__},                                      \
     }
 
+/* With the type in the path and without. */
+#define PLUGIN_HELP                                                                          \
+    "One plugin, or one version of it. POST or PUT registers it, over the one of that name and\n" \
+    "version if there is one; GET reads it; DELETE removes it."
+#define PLUGIN_OPERATIONS                                                                    \
+    [OPERATION_READ] = {handler_plugin_read, store_plugin_load},                             \
+    [OPERATION_UPDATE] = {handler_plugin_register, NULL},                                    \
+    [OPERATION_DELETE] = {handler_plugin_delete, NULL}
+
 static const struct route routes[] = {
     {
         .path = CATALOG "/{type}/{name}",
@@ -151,6 +183,24 @@ static const struct route routes[] = {
                 [OPERATION_LIST] = {handler_runtime_list, store_runtime_load_list},
             },
     },
+    {
+        .path = PLUGINS "/{plugin_type}",
+        .help = "The names of the plugins of one type, those without a version. LIST lists them.",
+        .fields = plugin_names_fields,
+        .optional_slash = true,
+        .mount_type = "system",
+        .operations = {[OPERATION_LIST] = {handler_plugin_list_names, store_plugin_load_names}},
+    },
+    {
+        .path = PLUGINS,
+        .help = "The plugins that are registered, of all types. GET lists them.",
+        .fields = no_fields,
+        .optional_slash = true,
+        .mount_type = "system",
+        .operations = {[OPERATION_READ] = {handler_plugin_list, store_plugin_load_all}},
+    },
+    SYS("plugins/catalog/{plugin_type}/{rest}", PLUGIN_HELP, plugin_fields, PLUGIN_OPERATIONS),
+    SYS("plugins/catalog/{rest}", PLUGIN_HELP, plugin_fields, PLUGIN_OPERATIONS),
     TOKEN("create", "Issues a token, a child of the caller's.", create_fields,
           [OPERATION_UPDATE] = {handler_token_create, store_token_api_load_self}),
     TOKEN("create-orphan", "Issues a token that ends with no other.", create_fields,
@@ -230,6 +280,7 @@ static const struct route_operation help_operation = {handler_help, NULL};
 static const char *const sudo_paths[] = {
     CATALOG,
     CATALOG "/*",
+    PLUGINS "/*",
     "auth/token/accessors/",
     "auth/token/revoke-orphan",
 };
@@ -262,6 +313,17 @@ static bool is_type(const char *text, size_t length)
     return length == strlen("container") && strncmp(text, "container", length) == 0;
 }
 
+static bool is_plugin_type(const char *text, size_t length)
+{
+    static const char *const types[] = {"auth", "database", "secret"};
+
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        if (length == strlen(types[i]) && strncmp(text, types[i], length) == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool capture(const char **out, const char *text, size_t length, struct arena *arena,
                     struct error *err)
 {
@@ -270,18 +332,22 @@ static bool capture(const char **out, const char *text, size_t length, struct ar
 }
 
 /* Whether path has route's pattern. Names are captured as they are met, so after a mismatch
- * the match may hold some; nobody reads them without a route. */
+ * the match may hold some, until the next route is tried; nobody reads them without a route. */
 static bool fits(const struct route *route, const char *path, struct match *match,
                  struct arena *arena, struct error *err)
 {
     const char *pattern = route->path;
 
+    match->type = match->name = NULL;
     while (*pattern) {
         if (text_starts_with(pattern, "{rest}"))
             return *path && capture(&match->name, path, strlen(path), arena, err);
         size_t expected = strcspn(pattern, "/"), given = strcspn(path, "/");
         if (text_starts_with(pattern, "{type}")) {
             if (!is_type(path, given) || !capture(&match->type, path, given, arena, err))
+                return false;
+        } else if (text_starts_with(pattern, "{plugin_type}")) {
+            if (!is_plugin_type(path, given) || !capture(&match->type, path, given, arena, err))
                 return false;
         } else if (text_starts_with(pattern, "{name}")) {
             if (!is_name(path, given) || !capture(&match->name, path, given, arena, err))

@@ -46,8 +46,8 @@ enum route_access {
 };
 
 struct route {
-    const char *path;       /* segments; {type} and {name} stand for one each, {rest} as the
-                               last for all that are left, its slashes included */
+    const char *path;       /* segments; {type}, {plugin_type} and {name} stand for one each,
+                               {rest} as the last for all that are left, its slashes included */
     const char *help;
     const struct route_field *fields; /* of all operations; the last one has no name */
     bool optional_slash;    /* whether the path may end in a slash */
@@ -60,7 +60,7 @@ struct route {
  * before authorise() has let them. */
 struct match {
     const struct route *route; /* NULL: no row has the path */
-    const char *type;          /* what {type} stands for, or NULL; in the arena */
+    const char *type;          /* what {type} or {plugin_type} stands for, or NULL; in the arena */
     const char *name;          /* what {name} or {rest} stands for, or NULL; in the arena */
     bool sudo;                 /* the request needs sudo besides the operation's capability */
     enum operation operation;

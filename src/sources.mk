@@ -19,6 +19,7 @@ libcatalog_a_SOURCES = \
 	%D%/handler.h \
 	%D%/handler_capability.c %D%/handler_capability.h \
 	%D%/handler_help.c %D%/handler_help.h \
+	%D%/handler_plugin.c %D%/handler_plugin.h \
 	%D%/handler_policy.c %D%/handler_policy.h \
 	%D%/handler_runtime.c %D%/handler_runtime.h \
 	%D%/handler_status.c %D%/handler_status.h \
@@ -43,6 +44,7 @@ libcatalog_a_SOURCES = \
 	%D%/semver.c %D%/semver.h \
 	%D%/server.c %D%/server.h \
 	%D%/service.c %D%/service.h \
+	%D%/store_plugin.c %D%/store_plugin.h \
 	%D%/store_policy.c %D%/store_policy.h \
 	%D%/store_policy_api.c %D%/store_policy_api.h \
 	%D%/store_runtime.c %D%/store_runtime.h \
