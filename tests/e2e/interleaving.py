@@ -24,7 +24,7 @@ from processes import stop, wait_for  # noqa: E402
 
 PLUGINS = "/v1/sys/plugins/catalog"
 SOAK = int(os.environ.get("RUNTIME_CATALOG_SOAK", "0"))
-ROUNDS, SECONDS, FEWEST = 20_000, 40, 1_000
+ROUNDS, SECONDS, FEWEST = 20_000, 35, 1_000
 LANES = 4   # rounds that run at once, each with three clients
 BATCH = 50  # rounds of a lane between two looks at the tables
 ROOT = "(SELECT id FROM runtime_catalog.namespace WHERE path = '')"
