@@ -42,12 +42,6 @@ SAYS = {("delete", "api"): {204: "deleted", 400: "in use", 404: "missing"},
         ("update", "psql"): {"1": "updated", "0": "missing"}}
 
 
-def whole_api(text, _):
-    """A site that hands everything below /v1/ to the worker."""
-    location = "location ^~ /v1/ {\n include snippets/runtime-catalog/worker.conf;\n }\n"
-    return text if "location ^~ /v1/ " in text else text.replace("location / {", location + "location / {")
-
-
 def run(state, operation, how):
     """One after the other: the state that follows, and what is said."""
     runtime, plugin = state
@@ -284,7 +278,7 @@ def served(s, name):
     return sum("request_id=" in line for line in lines_of(s.folder / f"worker-{name}.log"))
 
 
-with stack(plan=8, edit_site=whole_api) as s:
+with stack(plan=8, site="stand-alone") as s:
     s.stop_worker()
     with s.listen_for_workers() as listener:
         workers = {name: s.start_sharing(listener, name) for name in ("1", "2")}

@@ -20,12 +20,6 @@ NO_COMMAND = "must provide at least one of command or oci_image"
 BAD_SUM = "sha256: must be 64 hexadecimal digits"
 
 
-def whole_api(text, _):
-    """A site that hands everything below /v1/ to the worker."""
-    location = "location ^~ /v1/ {\n include snippets/runtime-catalog/worker.conf;\n }\n"
-    return text if "location ^~ /v1/ " in text else text.replace("location / {", location + "location / {")
-
-
 def no_version(text):
     return (f'version "{text}" is not a valid semantic version: must be like v1.2.3, v1.2.3-rc1 or '
             "v1.2.3+build")
@@ -235,7 +229,7 @@ ATTEMPTS = 3
 PLAN = (len(TAKEN) + len(REFUSED) + 2 * len(VERSIONS) + 2 * len(NAMES) + len(NO_NAMES) + len(CALLS) + len(RIGHTS)
         + len(WARNINGS) + len(QUERIES) + len(TYPES) + ATTEMPTS + 36)
 
-with stack(plan=PLAN, edit_site=whole_api) as s:
+with stack(plan=PLAN, site="stand-alone") as s:
     connection = s.client.connect()
 
     def ask(method, path, body=None, **more):

@@ -2,7 +2,7 @@
 
 BEGIN;
 SET LOCAL search_path = pgtap, pg_catalog;
-SELECT plan(205);
+SELECT plan(209);
 
 -- A role that nobody granted anything has what PUBLIC has.
 CREATE ROLE runtime_catalog_stranger;
@@ -15,7 +15,7 @@ SELECT table_privs_are('runtime_catalog', name, 'runtime_catalog_' || role, righ
                ('worker',   'change',         '{}'),
                ('worker',   'namespace',      '{}'),
                ('worker',   'runtime',        '{SELECT,INSERT,DELETE}'),
-               ('worker',   'plugin',         '{}'),
+               ('worker',   'plugin',         '{INSERT,DELETE}'),
                ('worker',   'policy',         '{SELECT,INSERT,DELETE}'),
                ('worker',   'token',          '{}'),
                ('operator', 'schema_version', '{SELECT}'),
@@ -53,7 +53,8 @@ SELECT set_eq(
        GROUP BY grantee, privilege_type, relname$$,
     $$VALUES ('worker update runtime',  'oci_runtime cgroup_parent cpu_nanos memory_bytes rootless updated_at'),
              ('worker update policy',   'text updated_at'),
-             ('worker select plugin',   'namespace_id type name version runtime_type runtime_name'),
+             ('worker select plugin',   'namespace_id type name version command args sha256 oci_image runtime_type runtime_name'),
+             ('worker update plugin',   'command args env sha256 oci_image runtime_type runtime_name updated_at'),
              ('operator update token',  'parent'),
              ('operator select token',  'accessor namespace_id policies parent display_name meta path created_at '
                                         'renewed_at expires_at renewable ttl explicit_max_ttl period uses_left used_up_at bound_cidrs'),
@@ -78,6 +79,7 @@ SELECT function_privs_are('runtime_catalog', name, arguments, 'runtime_catalog_'
                ('forget',            '{}',                                          '{operator}'),
                ('find_token',        '{bytea}',                                     '{operator}'),
                ('delete_policy',     '{bigint,text}',                               '{worker}'),
+               ('delete_plugin',     '{bigint,text,text,text}',                     '{worker}'),
                ('describe_token',    '{bigint,bytea,bytea,text}',                   '{worker}'),
                ('policies_of_token', '{bigint,bytea,bytea,text}',                   '{worker}'),
                ('list_accessors',    '{bigint}',                                    '{worker}'),
@@ -181,9 +183,9 @@ SELECT is(pg_temp.attempt(role, statement), expected, format('%s: %s', role, sta
                ('worker',   'TRUNCATE runtime_catalog.runtime',                                                       '42501'),
                ('worker',   'SELECT name, version FROM runtime_catalog.plugin WHERE runtime_name = ''used''',         '1'),
                ('worker',   'SELECT env FROM runtime_catalog.plugin',                                                 '42501'),
-               ('worker',   'SELECT command FROM runtime_catalog.plugin',                                             '42501'),
-               ('worker',   'INSERT INTO runtime_catalog.plugin (namespace_id, type, name) VALUES (1001, ''auth'', ''x'')', '42501'),
-               ('worker',   'DELETE FROM runtime_catalog.plugin',                                                     '42501'),
+               ('worker',   'SELECT command, args, sha256, oci_image FROM runtime_catalog.plugin',                    '1'),
+               ('worker',   'INSERT INTO runtime_catalog.plugin (namespace_id, type, name) VALUES (1001, ''auth'', ''x'')', '1'),
+               ('worker',   'DELETE FROM runtime_catalog.plugin',                                                     '1'),
                ('worker',   'SELECT accessor FROM runtime_catalog.token',                                             '42501'),
                ('worker',   'UPDATE runtime_catalog.token SET uses_left = 1',                                         '42501'),
                ('worker',   'INSERT INTO runtime_catalog.token (hash, accessor, namespace_id, policies) '

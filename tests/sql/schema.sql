@@ -60,6 +60,7 @@ SELECT set_eq(
               'keep_children boolean)'),
              ('function tidy_tokens(batch integer)'),
              ('function delete_policy(namespace_id bigint, name text)'),
+             ('function delete_plugin(namespace_id bigint, type text, name text, version text)'),
              ('function token_is_live(accessor text)')$$,
     'the schema holds these objects, and indexes');
 SELECT is((SELECT string_agg(name, ', ') FROM pg_temp.object WHERE owner <> 'runtime_catalog_owner'),
@@ -148,6 +149,7 @@ SELECT set_eq(
              ('revoke_token',      'plpgsql', true,  'v', 'u'),
              ('tidy_tokens',       'sql',     true,  'v', 'u'),
              ('delete_policy',     'sql',     false, 'v', 'u'),
+             ('delete_plugin',     'sql',     false, 'v', 'u'),
              ('token_is_live',     'sql',     true,  's', 'u')$$,
     'which functions act for the owner, and which are volatile');
 SELECT is((SELECT string_agg(proname, ', ')
