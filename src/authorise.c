@@ -79,7 +79,8 @@ static bool locate(struct caller *caller, const struct request *request,
         return deny(err);
     if (!caller->namespace_exists)
         return error_set(err, ERROR_NOT_FOUND,
-                         "no handler for route \"%s\". route entry not found.", request->path);
+                         "no handler for route \"%s%s\". route entry not found.",
+                         request->named, request->path);
     caller->below = target + strlen(caller->token_namespace);
     *path = arena_format(arena, "%s%s", caller->below, request->path);
     return *path || error_exhausted(err);

@@ -30,15 +30,18 @@ static bool handle(struct call *call, struct error *err)
                       err);
 }
 
-/* One place, after the response: the line, with the storage's own words where there are any. */
+/* One place, after the response: the line, with the storage's own words where there are any.
+ * The path stands behind its namespace: one log may be that of many sites. */
 static void report(const struct request *request, const struct error *err, unsigned status)
 {
     enum log_level level = err->code == ERROR_NONE ? LOG_LEVEL_DEBUG : error_level(err->code);
     const char *operation = operation_name(request->operation);
+    bool parsed = request->path != NULL;
 
     if (level == LOG_LEVEL_INFO) /* a client's mistake is the client's to read */
         level = LOG_LEVEL_DEBUG;
-    log_write(level, "%s %s: %u%s%s%s%s", operation, request->path ? request->path : "-", status,
+    log_write(level, "%s %s%s%s: %u%s%s%s%s", operation, parsed ? request->site : "",
+              parsed ? request->named : "", parsed ? request->path : "-", status,
               err->code == ERROR_NONE ? "" : " ", err->code == ERROR_NONE ? "" : error_name(err->code),
               *err->detail ? ": " : "", err->detail);
 }

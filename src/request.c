@@ -8,6 +8,7 @@
 #include "arena.h"
 #include "body.h"
 #include "duration.h"
+#include "namespace_path.h"
 #include "secret.h"
 #include "text.h"
 #include "utf8.h"
@@ -100,34 +101,6 @@ static bool set_id(struct request *request)
     return true;
 }
 
-/* " /a/b/" → "a/b/". NULL: out of memory, or not what namespace_path_check allows, with *err. */
-static const char *namespace_path(const char *what, enum error_code code, const char *text,
-                                  struct arena *arena, struct error *err)
-{
-    size_t start = strspn(text, "/");
-    size_t length = strlen(text + start);
-    char *path;
-
-    while (length > 0 && text[start + length - 1] == '/')
-        length--;
-    bool good = length < REQUEST_NAMESPACE_MAX;
-    for (size_t i = 0; good && i < length; i++) {
-        char c = text[start + i];
-        bool first = i == 0 || text[start + i - 1] == '/';
-        good = text_is_word(c) || c == '-' || (!first && (c == '.' || c == '/'));
-    }
-    if (!good) {
-        error_set(err, code,
-                  "%s: segments of letters, digits, '_', '-' and '.', %d bytes at most", what,
-                  REQUEST_NAMESPACE_MAX);
-        return NULL;
-    }
-    path = arena_format(arena, "%.*s%s", (int)length, text + start, length > 0 ? "/" : "");
-    if (!path)
-        error_exhausted(err);
-    return path;
-}
-
 static bool set_namespaces(struct request *request, struct arena *arena, struct error *err)
 {
     const struct parameters *parameters = &request->parameters;
@@ -136,13 +109,13 @@ static bool set_namespaces(struct request *request, struct arena *arena, struct 
         return error_set(err, ERROR_MISCONFIGURED,
                          "the web server did not send RUNTIME_CATALOG_NAMESPACE; a location "
                          "that sets a parameter must include them all");
-    request->site = namespace_path("RUNTIME_CATALOG_NAMESPACE", ERROR_MISCONFIGURED,
-                                   parameters->site, arena, err);
+    request->site = namespace_path_read("RUNTIME_CATALOG_NAMESPACE", ERROR_MISCONFIGURED,
+                                        parameters->site, arena, err);
     if (!request->site)
         return false;
-    request->named = namespace_path("header X-Vault-Namespace", ERROR_BAD_REQUEST,
-                                    parameters->namespace ? parameters->namespace : "", arena,
-                                    err);
+    request->named = namespace_path_read("header X-Vault-Namespace", ERROR_BAD_REQUEST,
+                                         parameters->namespace ? parameters->namespace : "",
+                                         arena, err);
     return request->named != NULL;
 }
 
@@ -286,11 +259,29 @@ static bool is_canonical(const char *path)
     return true;
 }
 
+/* Moves the namespace that the path begins with, if it does, behind the one of the header. */
+static bool take_namespace(struct request *request, char **path, struct arena *arena,
+                           struct error *err)
+{
+    size_t length = namespace_path_length(*path);
+    const char *joined = arena_format(arena, "%s%.*s", request->named, (int)length, *path);
+
+    if (!joined)
+        return error_exhausted(err);
+    const char *named = namespace_path_read("path, as far as it is a namespace",
+                                            ERROR_BAD_REQUEST, joined, arena, err);
+    if (!named)
+        return false;
+    request->named = named;
+    *path += length;
+    return true;
+}
+
 /* Sets request->path, and the undecoded queries: the usual one, and the one behind an encoded
  * question mark. nginx chose the location by DOCUMENT_URI: what it let through must be what is
  * answered. */
 static bool set_path(struct request *request, char *path, const char *queries[static 2],
-                     struct error *err)
+                     struct arena *arena, struct error *err)
 {
     const char *document_uri = request->parameters.document_uri;
     const char *query = strchr(request->parameters.uri ? request->parameters.uri : "", '?');
@@ -305,6 +296,8 @@ static bool set_path(struct request *request, char *path, const char *queries[st
     queries[0] = query ? query + 1 : "";
     queries[1] = "";
     path += strlen("/v1/");
+    if (!take_namespace(request, &path, arena, err))
+        return false;
     if (text_starts_with(path, filtered_collection)) {
         char *mark = strchr(path, '?');
         queries[1] = mark + 1;
@@ -614,7 +607,7 @@ bool request_parse(struct request *request, const struct input *input, size_t ma
 
     bool parsed = collected && set_namespaces(request, arena, err) &&
                   (path = decode_path(request, arena, err)) && set_token(request, err) &&
-                  set_path(request, path, queries, err) &&
+                  set_path(request, path, queries, arena, err) &&
                   parse_pairs(request->data, "query", queries[0], arena, err) &&
                   parse_pairs(request->data, "query", queries[1], arena, err) &&
                   apply_list_parameter(request, err);

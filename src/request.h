@@ -53,7 +53,6 @@ struct input {
 enum {
     REQUEST_TOKEN_MAX = 8192,    /* bytes, as Vault 2.1 */
     REQUEST_PATH_MAX = 4096,     /* bytes, as sent */
-    REQUEST_NAMESPACE_MAX = 512, /* bytes, as the table's namespace_path_check */
     REQUEST_ID_SIZE = 37, /* a UUID's text and its NUL */
 };
 
@@ -62,12 +61,14 @@ struct request {
     char id[REQUEST_ID_SIZE]; /* nginx's $request_id in the shape of a UUID, or a new one */
     enum operation operation; /* OPERATION_NONE for HEAD and OPTIONS; OPERATION_HELP whatever
                                  the method, if ?help= is not empty */
-    const char *path;         /* what follows /v1/, decoded once; a list's ends in a slash */
+    const char *path;         /* what follows /v1/ and the namespace there, decoded once; a
+                                 list's ends in a slash */
     json_t *data;             /* an object, never NULL: the query of a read, list or delete, the
                                  body of a write, nothing for help. Ours */
     const char *token;        /* NULL: none was sent */
     const char *site;         /* path of the namespace that the site is fixed to; "": none */
-    const char *named;        /* path, below site, that X-Vault-Namespace names; "": none */
+    const char *named;        /* path, below site, of the namespace that X-Vault-Namespace and
+                                 behind it the path name; "": none */
     const char *address;      /* the client's IP address; NULL: not known */
 };
 

@@ -178,7 +178,7 @@ static void send_headers(const struct output *output, unsigned status,
                          const struct request *request, size_t length)
 {
     const char *namespace = request->parameters.namespace;
-    char line[REQUEST_NAMESPACE_MAX + 64];
+    char line[96];
 
     text_format(line, sizeof line, "Status: %u %s\r\n", status, reason_of(status));
     send(output, line);

@@ -29,6 +29,7 @@ libcatalog_a_SOURCES = \
 	%D%/hcl_json.c %D%/hcl_json.h \
 	%D%/hcl_tree.c %D%/hcl_tree.h \
 	%D%/log.c %D%/log.h \
+	%D%/namespace_path.c %D%/namespace_path.h \
 	%D%/operation.c %D%/operation.h \
 	%D%/policy.c %D%/policy.h \
 	%D%/policy_default.c %D%/policy_default.h \

@@ -8,6 +8,7 @@
 
 #include "arena.h"
 #include "body.h"
+#include "namespace_path.h"
 #include "request.h"
 #include "text.h"
 #include "utf8.h"
@@ -137,6 +138,7 @@ static void check_path(const struct request *request)
     FUZZ_REQUIRE(request->operation != OPERATION_LIST || slash);
     FUZZ_REQUIRE(!slash || (request->operation != OPERATION_UPDATE &&
                             request->operation != OPERATION_PATCH));
+    FUZZ_REQUIRE(namespace_path_length(path) == 0); /* none is left in it */
 }
 
 /* Of lists and objects in each other. */
@@ -163,7 +165,7 @@ static void check_namespace(const char *path)
 {
     size_t length = strlen(path);
 
-    FUZZ_REQUIRE(length <= REQUEST_NAMESPACE_MAX);
+    FUZZ_REQUIRE(length <= NAMESPACE_PATH_MAX);
     FUZZ_REQUIRE(length == 0 || (path[0] != '/' && path[length - 1] == '/'));
     FUZZ_REQUIRE(strstr(path, "//") == NULL && strstr(path, "/.") == NULL && path[0] != '.');
 }

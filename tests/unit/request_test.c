@@ -247,6 +247,80 @@ static void a_site_without_namespace_is_refused(void **state)
     request_fini(&request);
 }
 
+/* 505 bytes, so that "team-a/" in front and the slash behind make 513. */
+#define LONG_SEGMENT \
+    L63 "-" L63 "-" L63 "-" L63 "-" L63 "-" L63 "-" L63 "-" L56 "-"
+#define L56 "0123456789012345678901234567890123456789012345678901234X"
+#define L63 L56 "0123456"
+
+static const struct {
+    const char *uri, *document_uri, *header;
+    const char *named, *path; /* NULL: refused */
+} namespaces[] = {
+    {LIST, 0, 0, "", "sys/plugins/runtimes/catalog"},
+    {LIST, 0, "team-a", "team-a/", "sys/plugins/runtimes/catalog"},
+    {LIST, 0, "/team-a/b//", "team-a/b/", "sys/plugins/runtimes/catalog"},
+    {"/v1/team-a/sys/x", 0, 0, "team-a/", "sys/x"},
+    {"/v1/team-a/sys/x", 0, "/", "team-a/", "sys/x"},
+    {"/v1/b/c/sys/x", 0, "team-a", "team-a/b/c/", "sys/x"},
+    {"/v1/a/auth/token/create", 0, 0, "a/", "auth/token/create"},
+    {"/v1/a/audit", 0, 0, "a/", "audit"},
+    {"/v1/a/cubbyhole/x", 0, 0, "a/", "cubbyhole/x"},
+    {"/v1/a/identity/x/", 0, 0, "a/", "identity/x/"},
+    {"/v1/a/root/sys/x", 0, 0, "a/", "root/sys/x"},
+    {"/v1/root/sys/x", 0, 0, "", "root/sys/x"},
+    {"/v1/a/sys", 0, 0, "a/", "sys"},
+    {"/v1/sys/policies/acl/a/sys/x", 0, 0, "", "sys/policies/acl/a/sys/x"},
+    {"/v1/a/sys/policies/acl/b/auth/x", 0, 0, "a/", "sys/policies/acl/b/auth/x"},
+    {"/v1/a/b/system/x", 0, 0, "", "a/b/system/x"},
+    {"/v1/Sys/x", 0, 0, "", "Sys/x"},
+    {"/v1/Sys/sys/x", 0, 0, "Sys/", "sys/x"},
+    {"/v1/a", 0, "b", "b/", "a"},
+    {"/v1/", 0, "b", "b/", ""},
+    {"/v1/a%2Fsys/x", "/v1/a/sys/x", 0, "a/", "sys/x"},
+    {"/v1/a%2fb/%73ys%2fx", "/v1/a/b/sys/x", 0, "a/b/", "sys/x"},
+    {"/v1/a%252Fsys/x", "/v1/a%2Fsys/x", 0, "", "a%2Fsys/x"},
+    {"/v1/a/sys%3Fx", "/v1/a/sys?x", 0, "", "a/sys?x"},
+    {"/v1/a" "/sys/plugins/runtimes/catalog%3Ftype=container",
+     "/v1/a/sys/plugins/runtimes/catalog?type=container", 0, "a/", "sys/plugins/runtimes/catalog"},
+    {"/v1/a b/sys/x", 0, 0, NULL, NULL},
+    {"/v1/.a/sys/x", 0, 0, NULL, NULL},
+    {"/v1/a*/sys/x", 0, 0, NULL, NULL},
+    {"/v1/%C3%A4/sys/x", "/v1/ä/sys/x", 0, NULL, NULL},
+    {"/v1/a/%2e%2e/b/sys/x", "/v1/b/sys/x", 0, NULL, NULL},
+    {"/v1/../sys/x", "/sys/x", 0, NULL, NULL},
+    {"/v1//sys/x", 0, "a", NULL, NULL},
+    {"/v1/" LONG_SEGMENT "/sys/x", 0, 0, LONG_SEGMENT "/", "sys/x"},
+    {"/v1/" LONG_SEGMENT "/sys/x", 0, "team-", "team-/" LONG_SEGMENT "/", "sys/x"},
+    {"/v1/" LONG_SEGMENT "/sys/x", 0, "team-a", NULL, NULL},
+    {"/v1/sys/x", 0, "team-a/" LONG_SEGMENT, NULL, NULL},
+};
+
+static void a_namespace_stands_in_the_header_and_in_the_path(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof namespaces / sizeof *namespaces; i++) {
+        char header[1024] = "HTTP_X_VAULT_NAMESPACE=";
+        struct request request;
+        struct error err;
+        if (namespaces[i].header)
+            strcat(header, namespaces[i].header);
+        bool parsed = parse(&request,
+                            &(struct sent){"GET", namespaces[i].uri, namespaces[i].document_uri, 0,
+                                           header, 0},
+                            &err);
+        if (parsed != (namespaces[i].named != NULL))
+            fail_msg("%s in %s: %s", namespaces[i].uri, header, err.text);
+        if (parsed) {
+            assert_string_equal(request.named, namespaces[i].named);
+            assert_string_equal(request.path, namespaces[i].path);
+        } else {
+            assert_int_equal(err.code, ERROR_BAD_REQUEST);
+        }
+        request_fini(&request);
+    }
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -269,6 +343,7 @@ int main(void)
         cmocka_unit_test(a_body_over_the_limit_is_413),
         cmocka_unit_test(the_token_is_x_vault_token_or_a_bearers),
         cmocka_unit_test(a_site_without_namespace_is_refused),
+        cmocka_unit_test(a_namespace_stands_in_the_header_and_in_the_path),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

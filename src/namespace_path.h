@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Paths of namespaces: empty for the root, else segments that each end in a slash, "team-a/".
+ *
+ * Not for: which namespaces there are (PostgreSQL), or who reaches them (authorise.c).
+ */
+#ifndef NAMESPACE_PATH_H
+#define NAMESPACE_PATH_H
+
+#include "error.h"
+
+#include <stddef.h>
+
+struct arena;
+
+enum { NAMESPACE_PATH_MAX = 512 }; /* bytes, as the table's namespace_path_check */
+
+/* "/a/b" → "a/b/", as a client or a site writes it. what says where it stood. NULL with *err,
+ * of this code: not what namespace_path_check allows; or out of memory. */
+const char *namespace_path_read(const char *what, enum error_code code, const char *text,
+                                struct arena *arena, struct error *err);
+
+/* How many bytes of a request's path name a namespace: all that stands before the first
+ * segment that no namespace can be called, because every path of the API begins with one of
+ * those. 0 if none of them occurs. */
+size_t namespace_path_length(const char *path);
+
+#endif
