@@ -69,7 +69,7 @@ static int64_t now_ms(void)
 static const struct {
     const char *constraint;
     enum error_code code;
-    const char *text;
+    const char *text; /* NULL: our own trigger's, which has a number in it */
 } constraints[] = {
     {"plugin_runtime_fkey", ERROR_IN_USE, "the runtime is still in use"},
     {"runtime_name_check", ERROR_BAD_REQUEST,
@@ -98,6 +98,22 @@ static const struct {
     {"token_meta_check", ERROR_BAD_REQUEST, "meta: 4096 bytes at most"},
     /* The caller's own token, parent of what it issues, went at this very moment. */
     {"token_parent_fkey", ERROR_PERMISSION_DENIED, ERROR_TEXT_INVALID_TOKEN},
+    {"namespace_path_check", ERROR_BAD_REQUEST,
+     "namespace: letters, digits, '_', '-' and '.', which is not the first, 512 bytes of path at "
+     "most"},
+    {"namespace_reserved_check", ERROR_BAD_REQUEST,
+     "root, sys, audit, auth, cubbyhole and identity are reserved paths and cannot be used as "
+     "namespace names"},
+    {"namespace_path_key", ERROR_ALREADY_DONE, "namespace already exists"},
+    {"namespace_custom_metadata_check", ERROR_BAD_REQUEST,
+     "custom_metadata: 4096 bytes at most"},
+    {"runtime_limit", ERROR_BAD_REQUEST, NULL},
+    /* A namespace that went while somebody was about to put something into it. */
+    {"namespace_parent_fkey", ERROR_NOT_FOUND, "the namespace does not exist"},
+    {"runtime_namespace_fkey", ERROR_NOT_FOUND, "the namespace does not exist"},
+    {"plugin_namespace_fkey", ERROR_NOT_FOUND, "the namespace does not exist"},
+    {"policy_namespace_fkey", ERROR_NOT_FOUND, "the namespace does not exist"},
+    {"token_namespace_fkey", ERROR_NOT_FOUND, "the namespace does not exist"},
     {"schema_version_pkey", ERROR_ALREADY_DONE, "this migration has run already"},
 };
 
@@ -130,21 +146,22 @@ static bool refuse(const PGresult *result, struct error *err)
 {
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
-    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    const char *message = primary ? primary : "";
 
     if (!sqlstate)
         return away(err, "the connection was lost");
     error_set(err, ERROR_INTERNAL, "internal error");
     for (size_t i = 0; constraint && i < sizeof constraints / sizeof *constraints; i++) {
         if (strcmp(constraint, constraints[i].constraint) == 0)
-            error_set(err, constraints[i].code, "%s", constraints[i].text);
+            error_set(err, constraints[i].code, "%s",
+                      constraints[i].text ? constraints[i].text : message);
     }
     for (size_t i = 0; i < sizeof sqlstates / sizeof *sqlstates; i++) {
         if (text_starts_with(sqlstate, sqlstates[i].sqlstate))
             error_set(err, sqlstates[i].code, "%s", storage_away);
     }
-    text_format(err->detail, sizeof err->detail, "SQLSTATE %s: %s", sqlstate,
-                message ? message : "");
+    text_format(err->detail, sizeof err->detail, "SQLSTATE %s: %s", sqlstate, message);
     return false;
 }
 

@@ -8,6 +8,7 @@
 #include "route.h"
 #include "store_token.h"
 #include "store_token_api.h"
+#include "text.h"
 #include "token_auth.h"
 
 #include <string.h>
@@ -48,13 +49,24 @@ static const char *const optional_keys[] = {
     "namespace_path", "period",     "renewable",
 };
 
+/* Nothing above the site exists: paths begin below it. Null: the site's own namespace. */
+static bool hide_site(json_t *description, const char *site)
+{
+    const char *path = json_string_value(json_object_get(description, "namespace_path"));
+    const char *below = path && text_starts_with(path, site) ? path + strlen(site) : path;
+
+    return json_object_set_new(description, "namespace_path",
+                               below && *below ? json_string(below) : json_null()) == 0;
+}
+
 /* A description as the API has it; id is the token that the client showed. */
 static bool answer_with(struct call *call, const json_t *description, const char *id,
                         struct error *err)
 {
     json_t *data = json_copy((json_t *)description);
 
-    if (!data || json_object_set_new(data, "id", json_string(id)) != 0) {
+    if (!data || json_object_set_new(data, "id", json_string(id)) != 0 ||
+        !hide_site(data, call->request->site)) {
         json_decref(data);
         return error_exhausted(err);
     }

@@ -4,11 +4,13 @@
 #include "arena.h"
 #include "handler_capability.h"
 #include "handler_help.h"
+#include "handler_namespace.h"
 #include "handler_plugin.h"
 #include "handler_policy.h"
 #include "handler_runtime.h"
 #include "handler_status.h"
 #include "handler_token.h"
+#include "store_namespace_api.h"
 #include "store_plugin.h"
 #include "store_policy_api.h"
 #include "store_runtime.h"
@@ -109,6 +111,12 @@ static const struct route_field token_fields[] = {
     {"token", "string", "The token that is meant."},
     {"accessor", "string", "The accessor of the token that is meant."},
     {"increment", "duration", "How long it is to live from now on."},
+    {NULL, NULL, NULL},
+};
+
+static const struct route_field namespace_fields[] = {
+    {"name", "string", "The namespace's name, from the path; one segment."},
+    {"custom_metadata", "map of strings", "Names and texts to be kept with the namespace."},
     {NULL, NULL, NULL},
 };
 
@@ -251,6 +259,16 @@ static const struct route routes[] = {
         [OPERATION_READ] = {handler_policy_read_old, store_policy_api_load},
         [OPERATION_UPDATE] = {handler_policy_write_old, NULL},
         [OPERATION_DELETE] = {handler_policy_delete, NULL}),
+    SYS("namespaces/", "The namespaces directly below.", no_fields,
+        [OPERATION_LIST] = {handler_namespace_list, store_namespace_api_load_list}),
+    SYS("namespaces", "The namespaces directly below.", no_fields,
+        [OPERATION_LIST] = {handler_namespace_list, store_namespace_api_load_list}),
+    SYS("namespaces/{rest}", "One namespace directly below. DELETE refuses one that holds anything.",
+        namespace_fields,
+        [OPERATION_READ] = {handler_namespace_read, store_namespace_api_load},
+        [OPERATION_UPDATE] = {handler_namespace_write, NULL},
+        [OPERATION_PATCH] = {handler_namespace_patch, NULL},
+        [OPERATION_DELETE] = {handler_namespace_delete, NULL}),
     SYS("capabilities", "What a token may do on paths.", capability_fields,
         [OPERATION_UPDATE] = {handler_capability_token, NULL}),
     SYS("capabilities-self", "What the caller may do on paths.", capability_fields,

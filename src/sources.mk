@@ -19,6 +19,7 @@ libcatalog_a_SOURCES = \
 	%D%/handler.h \
 	%D%/handler_capability.c %D%/handler_capability.h \
 	%D%/handler_help.c %D%/handler_help.h \
+	%D%/handler_namespace.c %D%/handler_namespace.h \
 	%D%/handler_plugin.c %D%/handler_plugin.h \
 	%D%/handler_policy.c %D%/handler_policy.h \
 	%D%/handler_runtime.c %D%/handler_runtime.h \
@@ -45,6 +46,8 @@ libcatalog_a_SOURCES = \
 	%D%/semver.c %D%/semver.h \
 	%D%/server.c %D%/server.h \
 	%D%/service.c %D%/service.h \
+	%D%/store_namespace.c %D%/store_namespace.h \
+	%D%/store_namespace_api.c %D%/store_namespace_api.h \
 	%D%/store_plugin.c %D%/store_plugin.h \
 	%D%/store_policy.c %D%/store_policy.h \
 	%D%/store_policy_api.c %D%/store_policy_api.h \
@@ -69,6 +72,7 @@ runtime_catalog_SOURCES = \
 	%D%/tool_flags.c \
 	%D%/tool_io.c \
 	%D%/tool_migrate.c \
+	%D%/tool_namespace.c \
 	%D%/tool_policy.c \
 	%D%/tool_policy_cases.c \
 	%D%/tool_policy_test.c \

@@ -15,6 +15,8 @@
 
 enum { EXIT_USAGE = 1, EXIT_FAILED = 2, CONNECT_MS = 5000 };
 
+#define NAMESPACE_FIELDS " custom_metadata id max_runtimes path runtimes "
+
 /* What each takes; -config too, unless it is offline. */
 static const struct subcommand {
     const char *words[2];
@@ -116,6 +118,54 @@ static const struct subcommand {
         .usage = "policy test -policy=FILE… -operation=OPERATION -path=PATH [-data=JSON]\n"
                  "      [-wrap-ttl=1h] [-field=NAME] [-format=table|json]\n"
                  "  policy test -cases=FILE",
+    },
+    {
+        .words = {"namespace", "create"},
+        .arguments_min = 1,
+        .arguments_max = 1,
+        .flags = " namespace max-runtimes custom-metadata field format ",
+        .check = tool_namespace_check,
+        .run = tool_namespace_create,
+        .fields = NAMESPACE_FIELDS,
+        .usage = "namespace create [-max-runtimes=N] [-custom-metadata=KEY=VALUE…]\n"
+                 "      [-namespace=PATH] [-field=NAME] [-format=table|json] NAME",
+    },
+    {
+        .words = {"namespace", "list"},
+        .flags = " namespace format ",
+        .run = tool_namespace_list,
+        .usage = "namespace list [-namespace=PATH] [-format=table|json]",
+    },
+    {
+        .words = {"namespace", "read"},
+        .arguments_min = 1,
+        .arguments_max = 1,
+        .flags = " namespace field format ",
+        .check = tool_namespace_check,
+        .run = tool_namespace_read,
+        .fields = NAMESPACE_FIELDS,
+        .usage = "namespace read [-namespace=PATH] [-field=NAME] [-format=table|json] NAME",
+    },
+    {
+        .words = {"namespace", "update"},
+        .arguments_min = 1,
+        .arguments_max = 1,
+        .flags = " namespace max-runtimes custom-metadata remove-custom-metadata field format ",
+        .check = tool_namespace_check,
+        .run = tool_namespace_update,
+        .fields = NAMESPACE_FIELDS,
+        .usage = "namespace update [-max-runtimes=N|none] [-custom-metadata=KEY=VALUE…]\n"
+                 "      [-remove-custom-metadata=KEY…] [-namespace=PATH] [-field=NAME]\n"
+                 "      [-format=table|json] NAME",
+    },
+    {
+        .words = {"namespace", "delete"},
+        .arguments_min = 1,
+        .arguments_max = 1,
+        .flags = " namespace ",
+        .check = tool_namespace_check,
+        .run = tool_namespace_delete,
+        .usage = "namespace delete [-namespace=PATH] NAME",
     },
 };
 

@@ -42,6 +42,10 @@ struct tool_flags {
     const char *accessor;     /* -accessor */
     bool orphan;              /* -mode=orphan */
 
+    const char *max_runtimes; /* -max-runtimes: digits or "none" */
+    struct tool_list custom_metadata; /* -custom-metadata: key=value */
+    struct tool_list removed_metadata; /* -remove-custom-metadata */
+
     const char *cases;        /* -cases: file */
     enum operation operation; /* -operation; OPERATION_NONE: not given */
     const char *path;         /* -path */
@@ -65,6 +69,7 @@ const char *tool_flags_stray(const struct tool_flags *flags, const char *names);
  * opened; the names of policies come out as they are stored. False with *err: wrong usage. */
 typedef bool tool_check(struct tool_flags *flags, char *const arguments[], struct error *err);
 tool_check tool_token_issue_check, tool_token_which_check, tool_policy_test_check;
+tool_check tool_namespace_check;
 
 /* Each runs one subcommand: true, or false with *err; false without one where the answer itself
  * is no. arguments ends in NULL. db is NULL for those that need none. */
@@ -74,6 +79,8 @@ tool_run tool_migrate, tool_status;
 tool_run tool_token_issue, tool_token_lookup, tool_token_revoke, tool_token_list;
 tool_run tool_policy_write, tool_policy_read, tool_policy_list, tool_policy_delete;
 tool_run tool_policy_test;
+tool_run tool_namespace_create, tool_namespace_list, tool_namespace_read;
+tool_run tool_namespace_update, tool_namespace_delete;
 
 /* The part of policy test that answers the cases of a file (tool_policy_cases.c). False with
  * *err, which holds nothing beforehand. */

@@ -28,6 +28,7 @@ enum kind {
     KIND_MODE,       /* bool: whether it is orphan */
     KIND_OPERATION,  /* enum operation */
     KIND_OBJECT,     /* json_t * */
+    KIND_LIMIT,      /* const char *: digits, or "none" */
 };
 
 #define FLAG(name, kind, member)                                                             \
@@ -44,6 +45,7 @@ static const struct flag {
     FLAG("bound-cidr", NETWORKS, bound_cidrs),
     FLAG("cases", TEXT, cases),
     FLAG("config", TEXT, config),
+    FLAG("custom-metadata", PAIRS, custom_metadata),
     FLAG("data", OBJECT, data),
     FLAG("display-name", ANY_TEXT, display_name),
     FLAG("explicit-max-ttl", SECONDS, explicit_max_ttl),
@@ -51,6 +53,7 @@ static const struct flag {
     FLAG("format", FORMAT, json),
     FLAG("h", SWITCH, help),
     FLAG("help", SWITCH, help),
+    FLAG("max-runtimes", LIMIT, max_runtimes),
     FLAG("metadata", PAIRS, metadata),
     FLAG("migrations", TEXT, migrations),
     FLAG("mode", MODE, orphan),
@@ -59,6 +62,7 @@ static const struct flag {
     FLAG("path", TEXT, path),
     FLAG("period", SECONDS, period),
     FLAG("policy", LIST, policies),
+    FLAG("remove-custom-metadata", LIST, removed_metadata),
     FLAG("ttl", SECONDS, ttl),
     FLAG("use-limit", COUNT, use_limit),
     FLAG("version", SWITCH, version),
@@ -134,6 +138,14 @@ static bool take_object(json_t **out, const char *text)
     return json_is_object(*out);
 }
 
+static bool take_limit(const char **out, const char *text)
+{
+    int64_t count;
+
+    *out = text;
+    return strcmp(text, "none") == 0 || take_count(&count, text, INT32_MAX);
+}
+
 static bool append(struct tool_list *list, char *text)
 {
     if (list->count == TOOL_LIST_MAX)
@@ -157,6 +169,7 @@ static const char *const wanted[] = {
     [KIND_OPERATION] = "create, read, update, patch, delete, list, recover, help, revoke, "
                        "renew or rollback",
     [KIND_OBJECT] = "a JSON object such as {\"key\":\"value\"}, no key twice",
+    [KIND_LIMIT] = "a number from 0 to 2147483647, or none",
 };
 
 static bool take_value(const struct flag *flag, void *at, char *value)
@@ -186,6 +199,8 @@ static bool take_value(const struct flag *flag, void *at, char *value)
         return operation_parse(value, at);
     case KIND_OBJECT:
         return take_object(at, value);
+    case KIND_LIMIT:
+        return take_limit(at, value);
     case KIND_SWITCH:
         break;
     }

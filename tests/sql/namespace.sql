@@ -2,7 +2,7 @@
 
 BEGIN;
 SET LOCAL search_path = pgtap, pg_catalog;
-SELECT plan(49);
+SELECT plan(57);
 
 -- What inserting the row below, with other values for some columns, violates: SQLSTATE and name
 -- of the constraint or column; '' for nothing. Leaves no row behind.
@@ -13,15 +13,16 @@ DECLARE
     broken  text;
     missing text;
 BEGIN
-    INSERT INTO runtime_catalog.namespace (id, path, parent_id, max_runtimes, created_at, updated_at)
-    SELECT id, path, parent_id, max_runtimes, created_at, updated_at
+    INSERT INTO runtime_catalog.namespace (id, path, parent_id, max_runtimes, created_at, updated_at, custom_metadata)
+    SELECT id, path, parent_id, max_runtimes, created_at, updated_at, custom_metadata
       FROM jsonb_populate_record(NULL::runtime_catalog.namespace,
             '{"id":           1009,
               "path":         "team-a/valid/",
               "parent_id":    1001,
               "max_runtimes": null,
               "created_at":   "2000-01-01",
-              "updated_at":   "2000-01-01"}' || given);
+              "updated_at":   "2000-01-01",
+              "custom_metadata": {}}' || given);
     RAISE SQLSTATE 'TT000';
 EXCEPTION
     WHEN SQLSTATE 'TT000' THEN
@@ -59,7 +60,8 @@ parent_path text COLLATE "C" NULL DEFAULT CASE
 END
 max_runtimes bigint NULL
 created_at timestamp with time zone NOT NULL DEFAULT now()
-updated_at timestamp with time zone NOT NULL DEFAULT now()$$,
+updated_at timestamp with time zone NOT NULL DEFAULT now()
+custom_metadata jsonb NOT NULL DEFAULT '{}'::jsonb$$,
     'namespace has these columns');
 
 SELECT set_eq(
@@ -70,6 +72,8 @@ SELECT set_eq(
              ('namespace_parent_fkey',        'f'),
              ('namespace_id_check',           'c'),
              ('namespace_path_check',         'c'),
+             ('namespace_reserved_check',     'c'),
+             ('namespace_custom_metadata_check', 'c'),
              ('namespace_max_runtimes_check', 'c')$$,
     'namespace has these constraints');
 
@@ -105,6 +109,10 @@ SELECT is(pg_temp.violation(given), expected, description)
                ('{"id": 0}',                             '23514 namespace_id_check',           'id 0'),
                ('{"id": -1}',                            '23514 namespace_id_check',           'an id below 0'),
                ('{"id": 9223372036854775807}',           '',                                   'the greatest id'),
+               ('{"custom_metadata": null}',             '23502 custom_metadata',              'custom_metadata null'),
+               ('{"custom_metadata": []}',               '23514 namespace_custom_metadata_check', 'custom_metadata a list'),
+               ('{"custom_metadata": "a"}',              '23514 namespace_custom_metadata_check', 'custom_metadata a text'),
+               ('{"custom_metadata": {"a": "b"}}',       '',                                   'custom_metadata'),
                ('{"max_runtimes": 0}',                   '',                                   'no runtime at all'),
                ('{"max_runtimes": -1}',                  '23514 namespace_max_runtimes_check', 'max_runtimes below 0'),
                ('{"max_runtimes": 9223372036854775807}', '',                                   'the greatest max_runtimes'))
@@ -125,6 +133,18 @@ SELECT is((SELECT string_agg(quote_literal(tried), ', ')
                                'а/', 'a+/', 'a:/', 'a\/']) AS tried
             WHERE pg_temp.violation(jsonb_build_object('path', tried)) <> '23514 namespace_path_check'),
           NULL, 'none of these paths is valid');
+
+SELECT is((SELECT string_agg(tried, ', ')
+             FROM unnest(ARRAY['root', 'sys', 'audit', 'auth', 'cubbyhole', 'identity']) AS tried
+            WHERE pg_temp.violation(jsonb_build_object('path', 'team-a/' || tried || '/')) <> '23514 namespace_reserved_check'),
+          NULL, 'none of these names is free');
+SELECT is((SELECT string_agg(tried, ', ')
+             FROM unnest(ARRAY['Root', 'SYS', 'sysx', 'xsys', 'auth-', '_audit', 'namespaces']) AS tried
+            WHERE pg_temp.violation(jsonb_build_object('path', 'team-a/' || tried || '/')) <> ''),
+          NULL, 'each of these is');
+SELECT is(pg_temp.violation(jsonb_build_object('custom_metadata', jsonb_build_object('k', repeat('x', size)))), expected,
+          format('custom_metadata of %s bytes', size + 9))
+  FROM (VALUES (4087, ''), (4088, '23514 namespace_custom_metadata_check')) AS tried (size, expected);
 
 -- A namespace lies directly below the one that it names.
 

@@ -2,7 +2,7 @@
 
 BEGIN;
 SET LOCAL search_path = pgtap, pg_catalog;
-SELECT plan(209);
+SELECT plan(241);
 
 -- A role that nobody granted anything has what PUBLIC has.
 CREATE ROLE runtime_catalog_stranger;
@@ -88,6 +88,14 @@ SELECT function_privs_are('runtime_catalog', name, arguments, 'runtime_catalog_'
                ('renew_token',       '{bigint,bytea,bytea,text,bigint,bigint}',     '{worker}'),
                ('revoke_token',      '{bigint,bytea,bytea,text,boolean}',           '{worker}'),
                ('tidy_tokens',       '{integer}',                                   '{worker,operator}'),
+               ('describe_namespace', '{bigint,text,text}',                         '{worker}'),
+               ('list_namespaces',   '{bigint,text}',                               '{worker}'),
+               ('create_namespace',  '{bigint,text,jsonb,text}',                    '{worker}'),
+               ('patch_namespace',   '{bigint,text,jsonb,text}',                    '{worker}'),
+               ('delete_namespace',  '{bigint,text}',                               '{worker,operator}'),
+               ('namespace_label',   '{bigint}',                                    '{operator}'),
+               ('limit_runtimes',    '{}',                                          '{}'),
+               ('begin_limit',       '{}',                                          '{}'),
                ('reach_token',       '{bigint,bytea,bytea,text}',                   '{}'),
                ('rfc3339',           '{"timestamp with time zone"}',                '{}'),
                ('token_is_live',     '{text}',                                      '{}'),
