@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 NGINX_SITES = \
 	%D%/runtime-catalog-only.conf \
-	%D%/runtime-catalog.conf
+	%D%/runtime-catalog.conf \
+	%D%/shared-hosting.conf
 NGINX_SNIPPETS = \
 	%D%/snippets/error-page.conf \
 	%D%/snippets/errors.conf \
