@@ -34,6 +34,7 @@ bool authenticate(struct caller *caller, struct credential *credential, json_t *
         .named = request->named,
         .address = request->address,
         .request_id = request->id,
+        .is_free = match->route && match->route->access != ROUTE_BY_POLICY,
     };
     if (!request->token)
         return error_set(err, ERROR_PERMISSION_DENIED, ERROR_TEXT_NO_TOKEN);

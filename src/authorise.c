@@ -4,12 +4,16 @@
 #include "arena.h"
 #include "policy.h"
 #include "policy_default.h"
+#include "policy_names.h"
 #include "request.h"
 #include "route.h"
 #include "store_token.h"
 #include "text.h"
 
 #include <string.h>
+
+/* Bytes of a token's policies: they are compiled for each request. */
+enum { TEXT_MAX = 2 * 1024 * 1024 };
 
 static bool deny(struct error *err)
 {
@@ -37,7 +41,7 @@ static const char *text_of(const json_t *pair)
 struct policy *authorise_compile(const json_t *policies, const char *accessor,
                                  struct arena *arena, struct error *err)
 {
-    size_t count = 0, i;
+    size_t count = 0, total = 0, i;
     json_t *pair;
     struct policy_source *sources = arena_alloc(arena, json_array_size(policies) * sizeof *sources);
 
@@ -48,14 +52,19 @@ struct policy *authorise_compile(const json_t *policies, const char *accessor,
     json_array_foreach(policies, i, pair)
     {
         const char *text = text_of(pair);
-        if (text)
+        total += text ? strlen(text) : 0;
+        if (text && total <= TEXT_MAX)
             sources[count++] = (struct policy_source){
                 .name = json_string_value(json_array_get(pair, 0)),
                 .text = text,
                 .length = strlen(text),
             };
     }
-    struct policy *policy = policy_compile(sources, count, err);
+    struct policy *policy = NULL;
+    if (total <= TEXT_MAX)
+        policy = policy_compile(sources, count, err);
+    else
+        error_set(err, ERROR_BAD_REQUEST, "together more than %d bytes", TEXT_MAX);
     if (!policy && err->code == ERROR_BAD_REQUEST) {
         char fault[ERROR_DETAIL_MAX];
         text_format(fault, sizeof fault, "a policy of accessor %s does not compile: %s", accessor,
@@ -86,11 +95,38 @@ static bool locate(struct caller *caller, const struct request *request,
     return *path || error_exhausted(err);
 }
 
+/* A policy's name is stored in one spelling and found by many: a rule for the stored one must
+ * hold for all of them, or a deny on sys/policies/acl/admin says nothing about …/Admin. */
+static bool stored_spelling(const struct match *match, struct arena *arena, const char **path,
+                            struct error *err)
+{
+    if (!match->route || !match->route->names_policy)
+        return true;
+    char *copy = arena_strdup(arena, match->name);
+    int before = (int)(strlen(*path) - strlen(match->name));
+    *path = copy ? arena_format(arena, "%.*s%s", before, *path, policy_name_stored(copy)) : NULL;
+    return *path || error_exhausted(err);
+}
+
+static bool evaluate(const struct policy *policy, struct caller *caller,
+                     const struct match *match, const struct request *request, const char *path)
+{
+    struct policy_decision decision = policy_evaluate(policy, &(struct policy_request){
+                                                                  .operation = match->operation,
+                                                                  .path = path,
+                                                                  .data = request->data,
+                                                              });
+
+    caller->sudo = decision.sudo;
+    return decision.allowed && (decision.sudo || !match->sudo);
+}
+
 bool authorise(struct caller *caller, const struct match *match, const struct request *request,
                struct arena *arena, struct error *err)
 {
     const char *path = NULL;
 
+    err->code = ERROR_NONE;
     if (!locate(caller, request, arena, &path, err))
         return false;
     caller->sudo = authorise_is_root(caller->policies);
@@ -99,12 +135,9 @@ bool authorise(struct caller *caller, const struct match *match, const struct re
     struct policy *policy = authorise_compile(caller->policies, caller->accessor, arena, err);
     if (!policy)
         return false;
-    struct policy_decision decision = policy_evaluate(policy, &(struct policy_request){
-                                                                  .operation = match->operation,
-                                                                  .path = path,
-                                                                  .data = request->data,
-                                                              });
+    bool allowed = evaluate(policy, caller, match, request, path) &&
+                   stored_spelling(match, arena, &path, err) &&
+                   evaluate(policy, caller, match, request, path);
     policy_free(policy);
-    caller->sudo = decision.sudo;
-    return (decision.allowed && (decision.sudo || !match->sudo)) || deny(err);
+    return allowed || err->code == ERROR_EXHAUSTED || deny(err);
 }

@@ -262,6 +262,7 @@ bool field_seconds(const json_t *data, const char *field, int64_t *out, struct e
     static const int64_t most = INT64_C(100) * 366 * 86400;
     const json_t *value = member(data, field);
     const char *text = json_string_value(value);
+    bool negative = text && *text == '-';
     int64_t ns;
 
     *out = 0;
@@ -269,8 +270,8 @@ bool field_seconds(const json_t *data, const char *field, int64_t *out, struct e
         return true;
     if (json_is_integer(value))
         *out = json_integer_value(value);
-    else if (text && duration_parse(text + (*text == '-'), &ns))
-        *out = ns / DURATION_SECOND * (*text == '-' && ns > 0 ? -1 : 1);
+    else if (text && (!negative || text[1]) && duration_parse(text + negative, &ns))
+        *out = (ns / DURATION_SECOND + (ns % DURATION_SECOND != 0)) * (negative ? -1 : 1);
     else
         return refuse(field, "a number of seconds or a duration such as \"1h30m\"", err);
     if (*out < 0)

@@ -51,7 +51,7 @@ bool field_map(const json_t *data, const char *field, json_t **out, struct error
     __attribute__((warn_unused_result));
 
 /* A time: a number of seconds or a text that duration_parse takes, 0 to a hundred years. *out is
- * whole seconds. A negative one is refused as Vault does it: "<field> must be positive". */
+ * whole seconds, a part of one counting as one: what is short must not become none. A negative one is refused as Vault does it: "<field> must be positive". */
 bool field_seconds(const json_t *data, const char *field, int64_t *out, struct error *err)
     __attribute__((warn_unused_result));
 

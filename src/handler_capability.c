@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PATHS_MAX = 1000 }; /* of one request */
+
 static bool refuse(struct error *err, const char *text)
 {
     return error_set(err, ERROR_BAD_REQUEST, "%s", text);
@@ -59,6 +61,8 @@ static bool read_paths(const struct call *call, json_t **paths, struct error *er
             return false;
         if (has_gap(json_object_get(data, fields[i])))
             return refuse(err, "missing path");
+        if (json_array_size(*paths) > PATHS_MAX)
+            return refuse(err, "paths: 1000 at most");
         if (json_array_size(*paths) > 0)
             return true;
         json_decref(*paths);

@@ -97,11 +97,7 @@ static bool compiles(const char *name, const char *text, struct error *err)
     policy_free(policy);
     if (policy)
         return true;
-    if (err->code != ERROR_BAD_REQUEST)
-        return false;
-    char fault[ERROR_TEXT_MAX];
-    text_format(fault, sizeof fault, "%s", err->text);
-    return error_set(err, ERROR_BAD_REQUEST, "failed to parse policy: %s", fault);
+    return policy_refuse(err);
 }
 
 /* A text that is base64 from end to end and stands for text becomes that. */

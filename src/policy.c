@@ -412,3 +412,18 @@ unsigned policy_capabilities(const struct policy *policy, const char *path)
 
     return rule == NULL || rule->capabilities == 0 ? CAPABILITY_DENY : rule->capabilities;
 }
+
+bool policy_refuse(struct error *err)
+{
+    char fault[ERROR_TEXT_MAX], place[48] = "";
+    unsigned line = err->line, column = err->column;
+
+    if (err->code != ERROR_BAD_REQUEST)
+        return false;
+    memcpy(fault, err->text, sizeof fault);
+    bool told = text_starts_with(fault, "At ") || strstr(fault, " at ") || strstr(fault, " on line ");
+    if (line > 0 && !told)
+        text_format(place, sizeof place, " (line %u, column %u)", line, column);
+    return error_set_at(err, ERROR_BAD_REQUEST, line, column, "failed to parse policy: %.3000s%s",
+                        fault, place);
+}

@@ -50,6 +50,10 @@ struct policy *policy_compile(const struct policy_source sources[], size_t count
                               struct error *err) __attribute__((warn_unused_result));
 void policy_free(struct policy *policy); /* NULL is fine */
 
+/* Turns what policy_compile refused into the text for whoever wrote it: Vault's words, and the place
+ * in brackets behind them where they do not have it. Always returns false. */
+bool policy_refuse(struct error *err);
+
 /* Whether a text is a policy as Vault's community edition reads one: what policy_compile checks,
  * and a control_group or mfa_methods that is well-formed passes, because Vault only reads them.
  * False with *err as above. Not enough to store or to follow it: that takes policy_compile. */

@@ -67,6 +67,9 @@ static bool contains(struct slice entry, struct slice sent, bool fold)
 {
     if (!fold)
         return memmem(sent.text, sent.length, entry.text, entry.length) != NULL;
+    /* What is folded are names of policies, of which a token's have 4096 bytes together. */
+    if (sent.length > 4096)
+        return false;
     for (size_t at = 0; at + entry.length <= sent.length; at++)
         if (bytes_equal(entry.text, sent.text + at, entry.length, fold))
             return true;
@@ -149,19 +152,6 @@ static bool deep_equal(const json_t *entry, const json_t *sent, bool fold)
     }
 }
 
-static bool value_in_list(const json_t *list, const json_t *sent, bool fold)
-{
-    if (json_is_string(sent))
-        return text_in_list(list, slice_of(sent), fold);
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const json_t *entry = json_array_get(list, i);
-
-        if (deep_equal(entry, sent, fold))
-            return true;
-    }
-    return false;
-}
-
 /* The length of the white space that text[length] starts, or with at_end ends, with; 0:
  * none. */
 static size_t space_length(struct slice text, bool at_end)
@@ -188,6 +178,19 @@ static struct slice trimmed(struct slice text)
     while ((length = space_length(text, true)) > 0)
         text.length -= length;
     return text;
+}
+
+static bool value_in_list(const json_t *list, const json_t *sent, bool fold)
+{
+    if (json_is_string(sent))
+        return text_in_list(list, fold ? trimmed(slice_of(sent)) : slice_of(sent), fold);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *entry = json_array_get(list, i);
+
+        if (deep_equal(entry, sent, fold))
+            return true;
+    }
+    return false;
 }
 
 /* Whether all of the pieces between commas are in the list, or any. An empty text has

@@ -191,10 +191,11 @@ static unsigned capability_of(const char *name)
 static bool read_capabilities(const struct block *block, unsigned *out, struct error *err)
 {
     char quoted[WHERE_MAX];
-    const json_t *list;
+    const json_t *item, *list;
     unsigned legacy;
 
     if (!legacy_capabilities(block, &legacy, err) ||
+        !find_item(block, "capabilities", &item, err) ||
         !find_strings(block, "capabilities", &list, err))
         return false;
     *out = legacy;
@@ -204,8 +205,7 @@ static bool read_capabilities(const struct block *block, unsigned *out, struct e
 
         if (capability == 0) {
             quote(quoted, sizeof quoted, name);
-            return error_set_at(err, ERROR_BAD_REQUEST, block->line, block->column,
-                                "%s: invalid capability %s", block->where, quoted);
+            return fail_at(err, item, "%s: invalid capability %s", block->where, quoted);
         }
         *out |= capability;
     }

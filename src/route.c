@@ -144,6 +144,11 @@ static const struct route_field health_fields[] = {
         .path = "sys/" path_, .help = help_, .fields = fields_, .mount_type = "system",      \
         .operations = {__VA_ARGS__},                                                         \
     }
+#define POLICY(path_, help_, fields_, ...)                                                   \
+    {                                                                                        \
+        .path = "sys/" path_, .help = help_, .fields = fields_, .mount_type = "system",      \
+        .names_policy = true, .operations = {__VA_ARGS__},                                   \
+    }
 #define TOKEN(path_, help_, fields_, ...)                                                    \
     {                                                                                        \
         .path = "auth/token/" path_, .help = help_, .fields = fields_,                       \
@@ -245,7 +250,7 @@ static const struct route routes[] = {
         [OPERATION_LIST] = {handler_policy_list, store_policy_api_load_list}),
     SYS("policies/acl", "The policies that there are.", no_fields,
         [OPERATION_LIST] = {handler_policy_list, store_policy_api_load_list}),
-    SYS("policies/acl/{rest}", "One policy.", policy_fields,
+    POLICY("policies/acl/{rest}", "One policy.", policy_fields,
         [OPERATION_READ] = {handler_policy_read, store_policy_api_load},
         [OPERATION_UPDATE] = {handler_policy_write, NULL},
         [OPERATION_DELETE] = {handler_policy_delete, NULL}),
@@ -255,7 +260,7 @@ static const struct route routes[] = {
     SYS("policy", "The policies that there are.", no_fields,
         [OPERATION_READ] = {handler_policy_list_old, store_policy_api_load_list},
         [OPERATION_LIST] = {handler_policy_list_old, store_policy_api_load_list}),
-    SYS("policy/{rest}", "One policy.", old_policy_fields,
+    POLICY("policy/{rest}", "One policy.", old_policy_fields,
         [OPERATION_READ] = {handler_policy_read_old, store_policy_api_load},
         [OPERATION_UPDATE] = {handler_policy_write_old, NULL},
         [OPERATION_DELETE] = {handler_policy_delete, NULL}),
@@ -301,15 +306,57 @@ static const char *const sudo_paths[] = {
     PLUGINS "/*",
     "auth/token/accessors/",
     "auth/token/revoke-orphan",
+    /* Not served here: they are told apart in the dry run of policies, and by a 403 that comes
+     * before the 404. */
+    "sys/auth/*",
+    "sys/mounts/auth/+/tune",
+    "sys/remount",
+    "sys/audit",
+    "sys/audit/*",
+    "sys/raw",
+    "sys/raw/*",
+    "sys/replication/primary/secondary-token",
+    "sys/replication/performance/primary/secondary-token",
+    "sys/replication/dr/primary/secondary-token",
+    "sys/replication/reindex",
+    "sys/replication/dr/reindex",
+    "sys/replication/performance/reindex",
+    "sys/rotate",
+    "sys/config/cors",
+    "sys/config/auditing/*",
+    "sys/config/ui/headers/*",
+    "sys/config/oauth-resource-server/*",
+    "sys/revoke-prefix/*",
+    "sys/revoke-force/*",
+    "sys/leases",
+    "sys/leases/revoke-prefix/*",
+    "sys/leases/revoke-force/*",
+    "sys/leases/lookup/*",
+    "sys/storage/raft/snapshot-auto/config/*",
+    "sys/reporting/scan",
+    "sys/internal/inspect/*",
+    "sys/internal/counters/activity/export",
+    "sys/seal",
+    "sys/step-down",
 };
+
+/* Whether path has the pattern: '+' stands for a segment, '*' at the end for anything. */
+static bool has_pattern(const char *path, const char *pattern)
+{
+    for (; *pattern && strcmp(pattern, "*") != 0; pattern++) {
+        size_t segment = strcspn(path, "/");
+        if (*pattern == '+' && segment > 0)
+            path += segment;
+        else if (*pattern != *path++)
+            return false;
+    }
+    return *pattern || !*path;
+}
 
 static bool needs_sudo(const char *path)
 {
     for (size_t i = 0; i < sizeof sudo_paths / sizeof *sudo_paths; i++) {
-        size_t length = strlen(sudo_paths[i]) - 1;
-        bool prefix = sudo_paths[i][length] == '*';
-        if (prefix ? strncmp(path, sudo_paths[i], length) == 0
-                   : strcmp(path, sudo_paths[i]) == 0)
+        if (has_pattern(path, sudo_paths[i]))
             return true;
     }
     return false;

@@ -52,6 +52,7 @@ struct route {
     const struct route_field *fields; /* of all operations; the last one has no name */
     bool optional_slash;    /* whether the path may end in a slash */
     const char *mount_type; /* the envelope's */
+    bool names_policy;      /* {rest} is a policy's name, which has many spellings */
     enum route_access access;
     struct route_operation operations[OPERATION_MAX];
 };

@@ -16,7 +16,8 @@
     "                   FROM runtime_catalog.namespace AS below"                             \
     "                   JOIN runtime_catalog.runtime AS runtime"                             \
     "                     ON runtime.namespace_id = below.id"                                \
-    "                  WHERE starts_with(below.path, namespace.path)))"
+    "                  WHERE below.path >= namespace.path"                                   \
+    "                    AND below.path < runtime_catalog.beyond_namespace(namespace.path)))"
 
 static bool does_not_exist(const char *above, const char *name, struct error *err)
 {
@@ -117,8 +118,8 @@ json_t *store_namespace_list(struct db *db, const char *above, struct error *err
         .sql = "SELECT array_to_json(array("
                "           SELECT " DESCRIPTION
                "             FROM runtime_catalog.namespace AS namespace"
-               "            WHERE starts_with(namespace.path, above.path)"
-               "              AND namespace.id <> above.id"
+               "            WHERE namespace.path > above.path"
+               "              AND namespace.path < runtime_catalog.beyond_namespace(above.path)"
                "            ORDER BY namespace.path))"
                "  FROM runtime_catalog.namespace AS above"
                " WHERE above.path = $1",

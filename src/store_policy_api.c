@@ -17,7 +17,7 @@ bool store_policy_api_load(struct db *db, const struct credential *credential, c
                ",      (SELECT to_json(policy.text)"
                "          FROM runtime_catalog.policy AS policy"
                "         WHERE policy.namespace_id = caller.namespace_id"
-               "           AND policy.name = lower(btrim($7))) AS object" STORE_TOKEN_FROM,
+               "           AND policy.name = lower(btrim($7) COLLATE \"C\")) AS object" STORE_TOKEN_FROM,
     };
     struct db_parameter parameters[PARAMETERS];
 

@@ -16,7 +16,10 @@ void credential_parameters(struct db_parameter parameters[static CREDENTIAL_PARA
     parameters[2] = (struct db_parameter){credential->named, 0};
     parameters[3] = (struct db_parameter){credential->address, 0};
     parameters[4] = (struct db_parameter){credential->request_id, 0};
-    parameters[5] = (struct db_parameter){spend ? "true" : "false", 0};
+    parameters[5] = (struct db_parameter){!spend               ? "false"
+                                          : credential->is_free ? NULL
+                                                                : "true",
+                                          0};
 }
 
 void caller_fini(struct caller *caller)

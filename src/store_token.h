@@ -23,6 +23,7 @@ struct credential {
     const char *named;
     const char *address;
     const char *request_id;
+    bool is_free; /* the path is open, so that asking costs none of the token's uses */
 };
 
 enum { CREDENTIAL_PARAMETERS = 6 };

@@ -14,17 +14,13 @@ enum { POLICY_TEXT_MAX = 524288 }; /* policy_text_check */
 /* What does not compile is not stored, and the policy that is stored stays. */
 static bool check_text(const char *name, const char *text, size_t length, struct error *err)
 {
-    char fault[ERROR_TEXT_MAX];
     struct policy *policy = policy_compile(&(struct policy_source){name, text, length}, 1, err);
 
     if (policy) {
         policy_free(policy);
         return true;
     }
-    if (err->code != ERROR_BAD_REQUEST)
-        return false;
-    memcpy(fault, err->text, sizeof fault);
-    return error_set(err, ERROR_BAD_REQUEST, "failed to parse policy: %.3000s", fault);
+    return policy_refuse(err);
 }
 
 /* The name as it is stored; with a warning, where it is to be stored, if that is another one. */

@@ -24,7 +24,7 @@ CREATE FUNCTION runtime_catalog.authenticate(
     named          text,     -- path, below site, of the namespace that the request names; '': site itself
     remote_address inet,     -- the client's; null: not known, which no bound token allows
     request        text,     -- the request's id, for change
-    spend          boolean,  -- whether this takes one of the token's uses: once a request
+    spend          boolean,  -- true: takes one of the token's uses, once a request; null: needs one and takes none
     OUT accessor        text,
     OUT token_namespace text,    -- path of the token's namespace
     OUT namespace_id    bigint,  -- of site || named; null: there is none, or it is not below the token's
@@ -66,6 +66,9 @@ BEGIN
         RETURN;
     END IF;
 
+    IF spend IS NULL AND holder.uses_left = 0 THEN
+        RETURN;
+    END IF;
     IF spend AND holder.uses_left IS NOT NULL THEN
         UPDATE runtime_catalog.token
            SET uses_left = token.uses_left - 1,

@@ -152,7 +152,16 @@ GRANT EXECUTE ON FUNCTION runtime_catalog.describe_namespace(bigint, text, text)
                           runtime_catalog.patch_namespace(bigint, text, jsonb, text),
                           runtime_catalog.delete_namespace(bigint, text)
    TO runtime_catalog_worker;
+-- All paths below one are a range of the index, which starts_with() with a variable is not.
+CREATE FUNCTION runtime_catalog.beyond_namespace(path text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE $1 WHEN '' THEN '~' ELSE left($1, -1) || '0' END
+$$;
+COMMENT ON FUNCTION runtime_catalog.beyond_namespace(text) IS 'What is greater than a namespace''s path and all below it, in the order of bytes: after a slash comes 0, after everything the tilde';
+
 GRANT EXECUTE ON FUNCTION runtime_catalog.namespace_label(bigint),
+                          runtime_catalog.beyond_namespace(text),
                           runtime_catalog.delete_namespace(bigint, text)
    TO runtime_catalog_operator;
 
@@ -164,18 +173,31 @@ CREATE FUNCTION runtime_catalog.limit_runtimes() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    bound record;
-    held  bigint;
+    above   bigint   := NEW.namespace_id;
+    own     record;
+    limited bigint[] := '{}';
+    bound   record;
+    held    bigint;
 BEGIN
+    -- Step by step: a recursive query would be planned for a thousand rows, and read them.
+    WHILE above IS NOT NULL LOOP
+        SELECT namespace.id, namespace.parent_id, namespace.max_runtimes
+          INTO own
+          FROM runtime_catalog.namespace AS namespace
+         WHERE namespace.id = above;
+        IF own.max_runtimes IS NOT NULL THEN
+            limited := limited || own.id;
+        END IF;
+        above := own.parent_id;
+    END LOOP;
+    IF limited = '{}' THEN
+        RETURN NULL;
+    END IF;
+
     FOR bound IN
-        WITH RECURSIVE line (id, parent_id) AS (
-            SELECT own.id, own.parent_id FROM runtime_catalog.namespace AS own WHERE own.id = NEW.namespace_id
-            UNION
-            SELECT above.id, above.parent_id FROM runtime_catalog.namespace AS above JOIN line ON above.id = line.parent_id
-        )
         SELECT namespace.path, namespace.max_runtimes
           FROM runtime_catalog.namespace AS namespace
-         WHERE namespace.id IN (SELECT line.id FROM line) AND namespace.max_runtimes IS NOT NULL
+         WHERE namespace.id = ANY (limited) AND namespace.max_runtimes IS NOT NULL
          ORDER BY namespace.path
            FOR NO KEY UPDATE OF namespace
     LOOP
@@ -183,12 +205,10 @@ BEGIN
             RAISE feature_not_supported
                 USING MESSAGE = 'where max_runtimes is set, runtimes are registered in transactions that are READ COMMITTED';
         END IF;
-        SELECT count(*)
+        SELECT sum((SELECT count(*) FROM runtime_catalog.runtime AS runtime WHERE runtime.namespace_id = namespace.id))
           INTO held
           FROM runtime_catalog.namespace AS namespace
-          JOIN runtime_catalog.runtime AS runtime ON runtime.namespace_id = namespace.id
-         WHERE namespace.path >= bound.path
-           AND (bound.path = '' OR namespace.path < left(bound.path, -1) || '0'); -- '0' comes next after '/'
+         WHERE namespace.path >= bound.path AND namespace.path < runtime_catalog.beyond_namespace(bound.path);
         IF held > bound.max_runtimes THEN
             RAISE check_violation
                 USING CONSTRAINT = 'runtime_limit',
@@ -208,7 +228,7 @@ AS $$
 BEGIN
     PERFORM
        FROM runtime_catalog.namespace AS namespace
-      WHERE namespace.path >= NEW.path AND (NEW.path = '' OR namespace.path < left(NEW.path, -1) || '0')
+      WHERE namespace.path >= NEW.path AND namespace.path < runtime_catalog.beyond_namespace(NEW.path)
       ORDER BY namespace.path
         FOR UPDATE;
     RETURN NEW;

@@ -111,7 +111,9 @@ STEPS = [
     ("a key that is none", "PUT", ACL + "/p", {"policy": 'path "a" {\n capabilites = ["read"]\n}'}, 400,
      'failed to parse policy: path "a": invalid key "capabilites" on line 2'),
     ("a capability that is none", "PUT", ACL + "/p", {"policy": 'path "a" { capabilities = ["fly"] }'}, 400,
-     'failed to parse policy: path "a": invalid capability "fly"'),
+     'failed to parse policy: path "a": invalid capability "fly" (line 1, column 12)'),
+    ("a limit that is none", "PUT", ACL + "/p", {"policy": 'path "a" {\n  min_wrapping_ttl = "soon"\n}'}, 400,
+     'failed to parse policy: error parsing min_wrapping_ttl: neither a number of seconds nor a duration such as "1h30m" (line 2, column 3)'),
     ("an attribute twice", "PUT", ACL + "/p", {"policy": 'path "a" {\n  policy = "read"\n  policy = "deny"\n}'}, 400,
      'failed to parse policy: The argument "policy" at 3:3 was already set. Each argument can only be defined once'),
     ("a restriction that nobody enforces", "PUT", ACL + "/p", {"policy": 'path "a" { mfa_methods = ["m"] }'}, 400, ...),
@@ -175,7 +177,7 @@ RIGHTS = [
     ("sys/policy/p", "delete", "DELETE", OLD + "/p", None, 204),
 ]
 CAPABILITIES = ["create", "read", "update", "patch", "delete", "list", "sudo"]
-MISSING_NAMESPACE = 'no handler for route "sys/policies/acl/". route entry not found.'
+MISSING_NAMESPACE = 'no handler for route "nowhere/sys/policies/acl/". route entry not found.'
 
 
 def whole(response, path, data, warnings):

@@ -2,7 +2,7 @@
 
 BEGIN;
 SET LOCAL search_path = pgtap, pg_catalog;
-SELECT plan(125);
+SELECT plan(126);
 
 INSERT INTO runtime_catalog.namespace (id, path, parent_id, custom_metadata)
 VALUES (1001, 'team-a/',      1,    '{"bb": "1", "a": "2", "ccc": "3"}'),
@@ -135,6 +135,12 @@ SELECT is((SELECT string_agg(left(accessor, 1), '' ORDER BY accessor) FROM runti
           'which go along, of that namespace alone');
 INSERT INTO runtime_catalog.namespace (id, path, parent_id) VALUES (1012, 'team-a/x-y/', 1001);
 INSERT INTO runtime_catalog.runtime (namespace_id, type, name) VALUES (1012, 'container', 'a'), (1012, 'container', 'b');
+
+SELECT is((SELECT string_agg(above.path || ' ' || below.path, ', ' ORDER BY above.path, below.path)
+             FROM runtime_catalog.namespace AS above, runtime_catalog.namespace AS below
+            WHERE (below.path >= above.path AND below.path < runtime_catalog.beyond_namespace(above.path) COLLATE "C")
+                  IS DISTINCT FROM starts_with(below.path, above.path)),
+          NULL, 'what lies below a path begins with it, and nothing else does');
 
 -- The limit. What an insertion is refused with, if it is. Leaves nothing behind.
 

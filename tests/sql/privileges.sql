@@ -2,7 +2,7 @@
 
 BEGIN;
 SET LOCAL search_path = pgtap, pg_catalog;
-SELECT plan(241);
+SELECT plan(245);
 
 -- A role that nobody granted anything has what PUBLIC has.
 CREATE ROLE runtime_catalog_stranger;
@@ -94,6 +94,7 @@ SELECT function_privs_are('runtime_catalog', name, arguments, 'runtime_catalog_'
                ('patch_namespace',   '{bigint,text,jsonb,text}',                    '{worker}'),
                ('delete_namespace',  '{bigint,text}',                               '{worker,operator}'),
                ('namespace_label',   '{bigint}',                                    '{operator}'),
+               ('beyond_namespace',  '{text}',                                      '{operator}'),
                ('limit_runtimes',    '{}',                                          '{}'),
                ('begin_limit',       '{}',                                          '{}'),
                ('reach_token',       '{bigint,bytea,bytea,text}',                   '{}'),
