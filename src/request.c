@@ -244,9 +244,7 @@ static char *decode_path(const struct request *request, struct arena *arena, str
     return path;
 }
 
-/* Whether nginx, a log and a policy would all read the path alike: no empty segment, no "."
- * and "..". One slash at the end is fine. */
-static bool is_canonical(const char *path)
+bool request_path_is_canonical(const char *path)
 {
     for (const char *segment = path; segment;) {
         size_t length = strcspn(segment, "/");
@@ -286,7 +284,7 @@ static bool set_path(struct request *request, char *path, const char *queries[st
     const char *document_uri = request->parameters.document_uri;
     const char *query = strchr(request->parameters.uri ? request->parameters.uri : "", '?');
     bool is_v1 = text_starts_with(path, "/v1/");
-    bool canonical = *path != '/' || is_canonical(path + 1);
+    bool canonical = *path != '/' || request_path_is_canonical(path + 1);
 
     if (!canonical || (is_v1 && (!document_uri || strcmp(path, document_uri) != 0)))
         return error_set(err, ERROR_BAD_REQUEST,

@@ -78,6 +78,10 @@ struct request {
 bool request_parse(struct request *request, const struct input *input, size_t max_size,
                    struct arena *arena, struct error *err)
     __attribute__((warn_unused_result));
+/* Whether nginx, a log and a policy would all read the path, without the slash in front, alike: no
+ * empty segment, no "." and "..". One slash at the end is fine. */
+bool request_path_is_canonical(const char *path);
+
 void request_fini(struct request *request);
 
 #endif

@@ -2,6 +2,7 @@
 #include "store_policy.h"
 
 #include "db.h"
+#include "policy_default.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,15 +41,15 @@ char *store_policy_get(struct db *db, const char *namespace_path, const char *na
 {
     static const struct db_statement statement = {
         .name = "policy_get",
-        .parameters = 2,
-        .sql = "SELECT policy.text"
+        .parameters = 3,
+        .sql = "SELECT coalesce(policy.text, CASE WHEN $2 = 'default' THEN $3 END)"
                "  FROM runtime_catalog.namespace AS namespace"
                "  LEFT JOIN runtime_catalog.policy AS policy"
                "         ON policy.namespace_id = namespace.id AND policy.name = $2"
                " WHERE namespace.path = $1",
     };
     struct db_result *result = db_execute(
-        db, &statement, (struct db_parameter[]){{namespace_path, 0}, {name, 0}}, err);
+        db, &statement, (struct db_parameter[]){{namespace_path, 0}, {name, 0}, {policy_default_text, 0}}, err);
     char *text = NULL;
 
     if (result && db_result_rows(result) == 0)
@@ -69,7 +70,9 @@ json_t *store_policy_list(struct db *db, const char *namespace_path, struct erro
         .sql = "SELECT array_to_json(array(SELECT policy.name"
                "                             FROM runtime_catalog.policy AS policy"
                "                            WHERE policy.namespace_id = namespace.id"
-               "                            ORDER BY policy.name) || 'root'::text)"
+               "                            UNION"
+               "                           SELECT 'default' COLLATE \"C\""
+               "                            ORDER BY 1) || 'root'::text)"
                "  FROM runtime_catalog.namespace AS namespace"
                " WHERE namespace.path = $1",
     };

@@ -5,6 +5,7 @@
  */
 #include "arena.h"
 #include "policy.h"
+#include "request.h"
 #include "route.h"
 #include "text.h"
 #include "tool.h"
@@ -28,8 +29,11 @@ bool tool_policy_test_check(struct tool_flags *flags, char *const arguments[],
         return error_set(err, ERROR_BAD_REQUEST, "-operation is needed");
     if (!flags->path)
         return error_set(err, ERROR_BAD_REQUEST, "-path is needed");
-    return !text_starts_with(flags->path, "/v1/") ||
-           error_set(err, ERROR_BAD_REQUEST, "-path: what follows /v1/");
+    if (text_starts_with(flags->path, "/v1/"))
+        return error_set(err, ERROR_BAD_REQUEST, "-path: what follows /v1/");
+    return request_path_is_canonical(flags->path + strspn(flags->path, "/")) ||
+           error_set(err, ERROR_BAD_REQUEST,
+                     "-path: must be canonical, without //, /./ and /../; the worker refuses it");
 }
 
 /* What policies are asked about: no slash in front, and of a list one at the end. */

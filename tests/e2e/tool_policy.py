@@ -18,15 +18,15 @@ TEAM = "-namespace=team-a"
 # One after the other: arguments behind `policy`, standard input, exit status, standard output or
 # a part of standard error.
 STEPS = [
-    ("nothing is stored", ["list"], None, 0, "root\n"),
+    ("nothing is stored", ["list"], None, 0, "default\nroot\n"),
     ("a policy", ["write", "p", "-"], READ, 0, "Success! Uploaded policy: p\n"),
     ("it is read as it was written", ["read", "p"], None, 0, READ),
     ("a name in capitals is looked for as it is stored", ["read", " P "], None, 0, READ),
     ("one from a file", ["write", "from-file", "FILE"], None, 0, "Success! Uploaded policy: from-file\n"),
     ("a name is converted, with a warning", ["write", " Upper ", "-"], READ, 0,
      'WARNING! Policy name was converted from " Upper " to "upper"'),
-    ("and stored in lower case", ["list"], None, 0, "from-file\np\nupper\nroot\n"),
-    ("the list as JSON", ["list", "-format=json"], None, 0, '[\n  "from-file",\n  "p",\n  "upper",\n  "root"\n]\n'),
+    ("and stored in lower case", ["list"], None, 0, "default\nfrom-file\np\nupper\nroot\n"),
+    ("the list as JSON", ["list", "-format=json"], None, 0, '[\n  "default",\n  "from-file",\n  "p",\n  "upper",\n  "root"\n]\n'),
     ("a policy as JSON", ["read", "-format=json", "p"], None, 0, json.dumps({"policy": READ}, indent=2) + "\n"),
     ("a text without a line end gets one on a terminal", ["write", "bare", "-"], READ.strip(), 0,
      "Success! Uploaded policy: bare\n"),
@@ -50,11 +50,11 @@ STEPS = [
     ("one that is not there", ["read", "absent"], None, 2, "No policy named: absent"),
     ("root has no text", ["read", "root"], None, 2, "No policy named: root"),
     ("a namespace has policies of its own", ["write", TEAM, "p", "-"], READ, 0, "Success! Uploaded policy: p\n"),
-    ("which are listed", ["list", "-namespace=/team-a/"], None, 0, "p\nroot\n"),
+    ("which are listed", ["list", "-namespace=/team-a/"], None, 0, "default\np\nroot\n"),
     ("and read", ["read", "p", TEAM], None, 0, READ),
     ("and deleted", ["delete", "p", TEAM], None, 0, "Success! Deleted policy: p\n"),
-    ("from that namespace", ["list", TEAM], None, 0, "root\n"),
-    ("alone", ["list"], None, 0, "bare\nfrom-file\np\nupper\nroot\n"),
+    ("from that namespace", ["list", TEAM], None, 0, "default\nroot\n"),
+    ("alone", ["list"], None, 0, "bare\ndefault\nfrom-file\np\nupper\nroot\n"),
     ("a namespace that is not there: write", ["write", "-namespace=absent", "p", "-"], READ, 2,
      'namespace "absent/" does not exist'),
     ("a namespace that is not there: read", ["read", "-namespace=absent", "p"], None, 2,
@@ -65,7 +65,7 @@ STEPS = [
      'namespace "absent/" does not exist'),
     ("deleting", ["delete", " P"], None, 0, "Success! Deleted policy: p\n"),
     ("deletes", ["read", "p"], None, 2, "No policy named: p"),
-    ("that one alone", ["list"], None, 0, "bare\nfrom-file\nupper\nroot\n"),
+    ("that one alone", ["list"], None, 0, "bare\ndefault\nfrom-file\nupper\nroot\n"),
     ("and may be repeated", ["delete", "p"], None, 0, "Success! Deleted policy: p\n"),
     ("a default policy may be written", ["write", "default", "-"], READ, 0, "Success! Uploaded policy: default\n"),
     ("but not deleted", ["delete", "Default"], None, 2, "cannot delete default policy"),
@@ -187,7 +187,7 @@ def faults(lines, answers):
             yield f"{case['name']}: {answer}"
 
 
-with stack(plan=2 * len(STEPS) + 2 * len(SINGLE) + 2 * len(FAULTY) + 2 * len(CASES) + len(ODD) + 8) as s:
+with stack(plan=2 * len(STEPS) + 2 * len(SINGLE) + 2 * len(FAULTY) + 2 * len(CASES) + len(ODD) + 10) as s:
     s.cluster.sql("CREATE ROLE ann LOGIN IN ROLE runtime_catalog_operator")
     s.cluster.sql("INSERT INTO runtime_catalog.namespace (path, parent_id) "
                   "SELECT 'team-a/', id FROM runtime_catalog.namespace WHERE path = ''")
@@ -196,6 +196,9 @@ with stack(plan=2 * len(STEPS) + 2 * len(SINGLE) + 2 * len(FAULTY) + 2 * len(CAS
     for name, text in FILES.items():
         (files / name).write_text(text)
 
+    s.tap.ok("auth/token/lookup-self" in s.tool("policy", "read", "default").stdout, "the policy default is built in")
+    done = s.tool("policy", "test", f"-policy={files}/strict", "-operation=read", "-path=a/../b", check=False)
+    s.tap.ok(done.returncode == 1 and "must be canonical" in done.stderr, "test: a path that the worker refuses", done)
     for name, arguments, text, status, like in STEPS:
         done = run(s, *(str(files / "reader") if word == "FILE" else word for word in arguments), text=text)
         s.tap.equal(done.returncode, status, name)
