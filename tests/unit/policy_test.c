@@ -19,7 +19,7 @@
 #include <string.h>
 
 enum {
-    CASES = 533, /* in tests/data/policy: one that vanishes is a failure */
+    CASES = 534, /* in tests/data/policy: one that vanishes is a failure */
     SOURCES_MAX = 8,
     NAME_SIZE = 300,
 };
