@@ -3,12 +3,11 @@
 through two workers and psql: whatever comes first, every round ends as if the three had been one
 after the other, and never with a plugin whose runtime is gone.
 
-RUNTIME_CATALOG_SOAK=seconds: that long, instead of so many rounds or so many seconds.
+The long form of ./dev soak goes on for the seconds given, whatever the rounds.
 """
 import collections
 import itertools
 import json
-import os
 import random
 import socket
 import ssl
@@ -19,11 +18,10 @@ import time
 
 sys.path.append(sys.path[0] + "/../lib")
 from cluster import BIN, lines_of  # noqa: E402
-from harness import CONTAINER, stack  # noqa: E402
+from harness import CONTAINER, SOAK, stack  # noqa: E402
 from processes import stop, wait_for  # noqa: E402
 
 PLUGINS = "/v1/sys/plugins/catalog"
-SOAK = int(os.environ.get("RUNTIME_CATALOG_SOAK", "0"))
 ROUNDS, SECONDS, FEWEST = 20_000, 35, 1_000
 LANES = 4   # rounds that run at once, each with three clients
 BATCH = 50  # rounds of a lane between two looks at the tables

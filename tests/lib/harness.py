@@ -27,6 +27,8 @@ from tap import Tap
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("RUNTIME_CATALOG_BUILD", CHECKOUT / ".dev/build"))
+# How many seconds a test with a long form takes in ./dev soak, 0 elsewhere; tests/soak.list has them.
+SOAK = int(os.environ.get("RUNTIME_CATALOG_SOAK_SECONDS", "0"))
 
 CATALOG = "/v1/sys/plugins/runtimes/catalog"
 CONTAINER = CATALOG + "/container/"
