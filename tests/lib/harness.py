@@ -70,6 +70,7 @@ class Stack:
         self.cluster = cluster
         self.listener = listener
         self.client = Client(listener.getsockname()[1], folder / "nginx/ca.pem")
+        self.program = "runtime-catalogd"  # or a mutant's name, for the next start
         self.worker = None
         self.nginx = None
         self.worker_log = folder / "worker.log"
@@ -91,7 +92,7 @@ class Stack:
             "socket": self.folder / "worker.sock", "storage": storage, "listener": listener}))
 
     def start_worker(self):
-        self.worker = start([self.folder / "bin/runtime-catalogd", "-c", self.folder / "worker.conf"],
+        self.worker = start([self.folder / "bin" / self.program, "-c", self.folder / "worker.conf"],
                             self.worker_log)
         wait_for(self.worker_listens, 20, f"the worker listens:\n{self.worker_log.read_text()}")
 
@@ -136,7 +137,7 @@ class Stack:
         """A worker that takes its requests from the listener; the caller stops it. Its log is
         worker-NAME.log."""
         number = listener.fileno()
-        return start(["sh", "-c", HANDED[handed] % number, self.folder / "bin/runtime-catalogd",
+        return start(["sh", "-c", HANDED[handed] % number, self.folder / "bin" / self.program,
                       "-c", self.folder / "worker.conf"], self.folder / f"worker-{name}.log", pass_fds=[number])
 
     def start_nginx(self):
@@ -327,6 +328,16 @@ def copy_what_runs(folder):
             sys.exit(f"{BUILD / program} is not built: run ./dev check, or ./dev up and this test alone")
         shutil.copy(BUILD / program, folder / "bin")
     shutil.copytree(CHECKOUT / "sql", folder / "sql")
+
+
+def build_mutant(name, folder):
+    """For stack(bring=…): builds the worker with the fault of tests/mutants/NAME.patch into bin/.
+    The worker's program, for Stack.program."""
+    done = subprocess.run([CHECKOUT / "tests/lib/build-mutant", name, folder / "bin"], check=False, text=True,
+                          capture_output=True, env=dict(os.environ, RUNTIME_CATALOG_BUILD=str(BUILD)))
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return pathlib.Path(done.stdout.strip()).name
 
 
 def configure_nginx(folder, port, site, edit_site):
