@@ -1,129 +1,199 @@
--- Who may do what: the full matrix, and attempts as each role.
+-- Who may do what: the full matrix of role × object × right, and attempts as each role.
 
 BEGIN;
 SET LOCAL search_path = pgtap, pg_catalog;
-SELECT plan(245);
+SELECT plan(206);
 
 -- A role that nobody granted anything has what PUBLIC has.
 CREATE ROLE runtime_catalog_stranger;
 
--- Tables. What is missing here must be missing there.
+-- The rights that there are, in the letters in which \dp shows them
 
-SELECT table_privs_are('runtime_catalog', name, 'runtime_catalog_' || role, rights,
-                       format('%s on %s: %s', role, name, coalesce(nullif(array_to_string(rights, ', '), ''), 'nothing')))
-  FROM (VALUES ('worker',   'schema_version', '{SELECT}'::text[]),
-               ('worker',   'change',         '{}'),
-               ('worker',   'namespace',      '{}'),
-               ('worker',   'runtime',        '{SELECT,INSERT,DELETE}'),
-               ('worker',   'plugin',         '{INSERT,DELETE}'),
-               ('worker',   'policy',         '{SELECT,INSERT,DELETE}'),
-               ('worker',   'token',          '{}'),
-               ('operator', 'schema_version', '{SELECT}'),
-               ('operator', 'change',         '{SELECT}'),
-               ('operator', 'namespace',      '{SELECT,INSERT,UPDATE,DELETE}'),
-               ('operator', 'runtime',        '{SELECT}'),
-               ('operator', 'plugin',         '{SELECT}'),
-               ('operator', 'policy',         '{SELECT,INSERT,UPDATE,DELETE}'),
-               ('operator', 'token',          '{INSERT,DELETE}'),
-               ('reader',   'schema_version', '{SELECT}'),
-               ('reader',   'change',         '{SELECT}'),
-               ('reader',   'namespace',      '{SELECT}'),
-               ('reader',   'runtime',        '{SELECT}'),
-               ('reader',   'plugin',         '{SELECT}'),
-               ('reader',   'policy',         '{SELECT}'),
-               ('reader',   'token',          '{}'),
-               ('stranger', 'schema_version', '{}'),
-               ('stranger', 'change',         '{}'),
-               ('stranger', 'namespace',      '{}'),
-               ('stranger', 'runtime',        '{}'),
-               ('stranger', 'plugin',         '{}'),
-               ('stranger', 'policy',         '{}'),
-               ('stranger', 'token',          '{}'))
-       AS wanted (role, name, rights);
+CREATE TEMPORARY TABLE existing (kind, place, letter, privilege) ON COMMIT DROP AS
+VALUES ('database', 1, 'c', 'CONNECT'), ('database', 2, 'T', 'TEMPORARY'),  ('database', 3, 'C', 'CREATE'),
+       ('schema',   1, 'U', 'USAGE'),   ('schema',   2, 'C', 'CREATE'),
+       ('table',    1, 'a', 'INSERT'),  ('table',    2, 'r', 'SELECT'),     ('table',    3, 'w', 'UPDATE'),
+       ('table',    4, 'd', 'DELETE'),  ('table',    5, 'D', 'TRUNCATE'),   ('table',    6, 'x', 'REFERENCES'),
+       ('table',    7, 't', 'TRIGGER'),
+       ('column',   1, 'a', 'INSERT'),  ('column',   2, 'r', 'SELECT'),     ('column',   3, 'w', 'UPDATE'),
+       ('column',   4, 'x', 'REFERENCES'),
+       ('sequence', 1, 'U', 'USAGE'),   ('sequence', 2, 'r', 'SELECT'),     ('sequence', 3, 'w', 'UPDATE'),
+       ('function', 1, 'X', 'EXECUTE');
 
--- Columns, where a right covers some of them only
+-- The objects that there are
 
-SELECT set_eq(
-    $$SELECT format('%s %s %s', replace(grantee::regrole::text, 'runtime_catalog_', ''), lower(privilege_type), relname),
-             string_agg(attname, ' ' ORDER BY attnum)
-        FROM pg_attribute
-        JOIN pg_class ON pg_class.oid = attrelid,
-             aclexplode(attacl)
-       WHERE relnamespace = 'runtime_catalog'::regnamespace
-       GROUP BY grantee, privilege_type, relname$$,
-    $$VALUES ('worker update runtime',  'oci_runtime cgroup_parent cpu_nanos memory_bytes rootless updated_at'),
-             ('worker update policy',   'text updated_at'),
-             ('worker select plugin',   'namespace_id type name version command args sha256 oci_image runtime_type runtime_name'),
-             ('worker update plugin',   'command args env sha256 oci_image runtime_type runtime_name updated_at'),
-             ('operator update token',  'parent'),
-             ('operator select token',  'accessor namespace_id policies parent display_name meta path created_at '
-                                        'renewed_at expires_at renewable ttl explicit_max_ttl period uses_left used_up_at bound_cidrs'),
-             ('reader select token',    'accessor namespace_id policies parent display_name meta path created_at '
-                                        'renewed_at expires_at renewable ttl explicit_max_ttl period uses_left used_up_at bound_cidrs')$$,
-    'these columns are granted one by one, never a hash');
-SELECT column_privs_are('runtime_catalog', 'token', 'hash', 'runtime_catalog_' || role, rights, role || ' on a hash')
-  FROM (VALUES ('worker',   '{}'::text[]),
-               ('operator', '{INSERT}'),
-               ('reader',   '{}'),
-               ('stranger', '{}'))
-       AS wanted (role, rights);
+CREATE VIEW pg_temp.object (kind, name, oid, attnum) AS
+SELECT 'database', 'database', oid, NULL::smallint
+  FROM pg_database
+ WHERE datname = current_database()
+ UNION ALL
+SELECT 'schema', 'schema ' || nspname, oid, NULL
+  FROM pg_namespace
+ WHERE nspname = 'runtime_catalog'
+ UNION ALL
+SELECT CASE relkind WHEN 'S' THEN 'sequence' ELSE 'table' END,
+       CASE relkind WHEN 'S' THEN 'sequence ' ELSE 'table ' END || relname, oid, NULL
+  FROM pg_class
+ WHERE relnamespace = 'runtime_catalog'::regnamespace AND relkind NOT IN ('i', 'I')
+ UNION ALL
+SELECT 'column', relname || '.' || attname, attrelid, attnum
+  FROM pg_attribute
+  JOIN pg_class ON pg_class.oid = attrelid
+ WHERE relnamespace = 'runtime_catalog'::regnamespace AND relkind NOT IN ('i', 'I', 'S') AND attnum > 0 AND NOT attisdropped
+ UNION ALL
+SELECT 'function', format('%s(%s)', proname, oidvectortypes(proargtypes)), oid, NULL
+  FROM pg_proc
+ WHERE pronamespace = 'runtime_catalog'::regnamespace;
 
--- Functions
+CREATE FUNCTION pg_temp.rights(role text, asked pg_temp.object) RETURNS text LANGUAGE sql AS $$
+    SELECT coalesce(string_agg(letter, '' ORDER BY place), '')
+      FROM pg_temp.existing
+     WHERE kind = asked.kind
+       AND CASE kind
+           WHEN 'database' THEN has_database_privilege('runtime_catalog_' || role, asked.oid, privilege)
+           WHEN 'schema'   THEN has_schema_privilege('runtime_catalog_' || role, asked.oid, privilege)
+           WHEN 'table'    THEN has_table_privilege('runtime_catalog_' || role, asked.oid, privilege)
+           WHEN 'column'   THEN has_column_privilege('runtime_catalog_' || role, asked.oid, asked.attnum, privilege)
+           WHEN 'sequence' THEN has_sequence_privilege('runtime_catalog_' || role, asked.oid, privilege)
+           WHEN 'function' THEN has_function_privilege('runtime_catalog_' || role, asked.oid, privilege)
+           END
+$$;
 
-SELECT function_privs_are('runtime_catalog', name, arguments, 'runtime_catalog_' || role,
-                          CASE WHEN role = ANY (callers) THEN '{EXECUTE}' ELSE '{}' END::text[],
-                          format('%s %s %s', role, CASE WHEN role = ANY (callers) THEN 'calls' ELSE 'does not call' END, name))
-  FROM (VALUES ('authenticate',      '{bytea,text,text,inet,text,boolean}'::text[], '{worker}'::text[]),
-               ('delete_runtime',    '{bigint,text,text}',                          '{worker}'),
-               ('list_policies',     '{}',                                          '{worker,operator}'),
-               ('forget',            '{}',                                          '{operator}'),
-               ('find_token',        '{bytea}',                                     '{operator}'),
-               ('delete_policy',     '{bigint,text}',                               '{worker}'),
-               ('delete_plugin',     '{bigint,text,text,text}',                     '{worker}'),
-               ('describe_token',    '{bigint,bytea,bytea,text}',                   '{worker}'),
-               ('policies_of_token', '{bigint,bytea,bytea,text}',                   '{worker}'),
-               ('list_accessors',    '{bigint}',                                    '{worker}'),
-               ('create_token',      '{bigint,text,bytea,text,json,boolean,text,text,jsonb,boolean,bigint,bigint,bigint,integer}',
-                                                                                    '{worker}'),
-               ('renew_token',       '{bigint,bytea,bytea,text,bigint,bigint}',     '{worker}'),
-               ('revoke_token',      '{bigint,bytea,bytea,text,boolean}',           '{worker}'),
-               ('tidy_tokens',       '{integer}',                                   '{worker,operator}'),
-               ('describe_namespace', '{bigint,text,text}',                         '{worker}'),
-               ('list_namespaces',   '{bigint,text}',                               '{worker}'),
-               ('create_namespace',  '{bigint,text,jsonb,text}',                    '{worker}'),
-               ('patch_namespace',   '{bigint,text,jsonb,text}',                    '{worker}'),
-               ('delete_namespace',  '{bigint,text}',                               '{worker,operator}'),
-               ('namespace_label',   '{bigint}',                                    '{operator}'),
-               ('beyond_namespace',  '{text}',                                      '{operator}'),
-               ('limit_runtimes',    '{}',                                          '{}'),
-               ('begin_limit',       '{}',                                          '{}'),
-               ('reach_token',       '{bigint,bytea,bytea,text}',                   '{}'),
-               ('rfc3339',           '{"timestamp with time zone"}',                '{}'),
-               ('token_is_live',     '{text}',                                      '{}'),
-               ('record_change',     '{}',                                          '{}'),
-               ('record_forgetting', '{}',                                          '{}'))
-       AS wanted (name, arguments, callers),
-       unnest('{worker,operator,reader,stranger}'::text[]) AS role;
+-- What each role has. A right on a table covers its columns.
 
--- Schema, sequences, database
+CREATE TEMPORARY TABLE wanted (owner, worker, operator, reader, stranger, name) ON COMMIT DROP AS
+SELECT *
+  FROM (VALUES
+       ('cTC',     'cT',   'cT',   'cT',  'cT',  'database'),
+       ('UC',      'U',    'U',    'U',   '',    'schema runtime_catalog'),
 
-SELECT schema_privs_are('runtime_catalog', 'runtime_catalog_' || role, rights, role || ' on the schema')
-  FROM (VALUES ('worker',   '{USAGE}'::text[]),
-               ('operator', '{USAGE}'),
-               ('reader',   '{USAGE}'),
-               ('stranger', '{}'))
-       AS wanted (role, rights);
-SELECT is((SELECT string_agg(rolname || ' on ' || relname, ', ')
-             FROM pg_class, pg_roles
-            WHERE relnamespace = 'runtime_catalog'::regnamespace AND relkind = 'S'
-              AND rolname LIKE 'runtime\_catalog\_%' AND rolname <> 'runtime_catalog_owner'
-              AND has_sequence_privilege(pg_roles.oid, pg_class.oid, 'USAGE, SELECT, UPDATE')),
-          NULL, 'no role needs a right on a sequence');
-SELECT is((SELECT string_agg(rolname, ', ')
-             FROM pg_roles
-            WHERE rolname LIKE 'runtime\_catalog\_%'
-              AND has_database_privilege(oid, current_database(), 'CREATE')),
-          'runtime_catalog_owner', 'the owner alone creates schemas');
+       ('arwdDxt', 'r',    'r',    'r',   '',    'table schema_version'),
+       ('arwdDxt', '',     'r',    'r',   '',    'table change'),
+       ('arwdDxt', '',     'arwd', 'r',   '',    'table namespace'),
+       ('arwdDxt', 'ard',  'r',    'r',   '',    'table runtime'),
+       ('arwdDxt', 'ad',   'r',    'r',   '',    'table plugin'),
+       ('arwdDxt', 'ard',  'arwd', 'r',   '',    'table policy'),
+       ('arwdDxt', '',     'ad',   '',    '',    'table token'),
+
+       ('arwx',    'r',    'r',    'r',   '',    'schema_version.version'),
+       ('arwx',    'r',    'r',    'r',   '',    'schema_version.name'),
+       ('arwx',    'r',    'r',    'r',   '',    'schema_version.oldest_worker'),
+       ('arwx',    'r',    'r',    'r',   '',    'schema_version.checksum'),
+       ('arwx',    'r',    'r',    'r',   '',    'schema_version.applied_at'),
+       ('arwx',    'r',    'r',    'r',   '',    'schema_version.applied_by'),
+
+       ('arwx',    '',     'r',    'r',   '',    'change.id'),
+       ('arwx',    '',     'r',    'r',   '',    'change.xid'),
+       ('arwx',    '',     'r',    'r',   '',    'change.changed_at'),
+       ('arwx',    '',     'r',    'r',   '',    'change.table_name'),
+       ('arwx',    '',     'r',    'r',   '',    'change.operation'),
+       ('arwx',    '',     'r',    'r',   '',    'change.namespace_id'),
+       ('arwx',    '',     'r',    'r',   '',    'change.key'),
+       ('arwx',    '',     'r',    'r',   '',    'change.old'),
+       ('arwx',    '',     'r',    'r',   '',    'change.new'),
+       ('arwx',    '',     'r',    'r',   '',    'change.accessor'),
+       ('arwx',    '',     'r',    'r',   '',    'change.request_id'),
+       ('arwx',    '',     'r',    'r',   '',    'change.role_name'),
+
+       ('arwx',    '',     'arw',  'r',   '',    'namespace.id'),
+       ('arwx',    '',     'arw',  'r',   '',    'namespace.path'),
+       ('arwx',    '',     'arw',  'r',   '',    'namespace.parent_id'),
+       ('arwx',    '',     'arw',  'r',   '',    'namespace.parent_path'),
+       ('arwx',    '',     'arw',  'r',   '',    'namespace.max_runtimes'),
+       ('arwx',    '',     'arw',  'r',   '',    'namespace.created_at'),
+       ('arwx',    '',     'arw',  'r',   '',    'namespace.updated_at'),
+       ('arwx',    '',     'arw',  'r',   '',    'namespace.custom_metadata'),
+
+       ('arwx',    'ar',   'r',    'r',   '',    'runtime.namespace_id'),
+       ('arwx',    'ar',   'r',    'r',   '',    'runtime.type'),
+       ('arwx',    'ar',   'r',    'r',   '',    'runtime.name'),
+       ('arwx',    'arw',  'r',    'r',   '',    'runtime.oci_runtime'),
+       ('arwx',    'arw',  'r',    'r',   '',    'runtime.cgroup_parent'),
+       ('arwx',    'arw',  'r',    'r',   '',    'runtime.cpu_nanos'),
+       ('arwx',    'arw',  'r',    'r',   '',    'runtime.memory_bytes'),
+       ('arwx',    'arw',  'r',    'r',   '',    'runtime.rootless'),
+       ('arwx',    'ar',   'r',    'r',   '',    'runtime.created_at'),
+       ('arwx',    'arw',  'r',    'r',   '',    'runtime.updated_at'),
+
+       ('arwx',    'ar',   'r',    'r',   '',    'plugin.namespace_id'),
+       ('arwx',    'ar',   'r',    'r',   '',    'plugin.type'),
+       ('arwx',    'ar',   'r',    'r',   '',    'plugin.name'),
+       ('arwx',    'ar',   'r',    'r',   '',    'plugin.version'),
+       ('arwx',    'arw',  'r',    'r',   '',    'plugin.command'),
+       ('arwx',    'arw',  'r',    'r',   '',    'plugin.args'),
+       ('arwx',    'aw',   'r',    'r',   '',    'plugin.env'),
+       ('arwx',    'arw',  'r',    'r',   '',    'plugin.sha256'),
+       ('arwx',    'arw',  'r',    'r',   '',    'plugin.oci_image'),
+       ('arwx',    'arw',  'r',    'r',   '',    'plugin.runtime_type'),
+       ('arwx',    'arw',  'r',    'r',   '',    'plugin.runtime_name'),
+       ('arwx',    'a',    'r',    'r',   '',    'plugin.created_at'),
+       ('arwx',    'aw',   'r',    'r',   '',    'plugin.updated_at'),
+
+       ('arwx',    'ar',   'arw',  'r',   '',    'policy.namespace_id'),
+       ('arwx',    'ar',   'arw',  'r',   '',    'policy.name'),
+       ('arwx',    'arw',  'arw',  'r',   '',    'policy.text'),
+       ('arwx',    'ar',   'arw',  'r',   '',    'policy.created_at'),
+       ('arwx',    'arw',  'arw',  'r',   '',    'policy.updated_at'),
+
+       ('arwx',    '',     'a',    '',    '',    'token.hash'),
+       ('arwx',    '',     'ar',   'r',   '',    'token.accessor'),
+       ('arwx',    '',     'ar',   'r',   '',    'token.namespace_id'),
+       ('arwx',    '',     'ar',   'r',   '',    'token.policies'),
+       ('arwx',    '',     'arw',  'r',   '',    'token.parent'),
+       ('arwx',    '',     'ar',   'r',   '',    'token.display_name'),
+       ('arwx',    '',     'ar',   'r',   '',    'token.meta'),
+       ('arwx',    '',     'ar',   'r',   '',    'token.path'),
+       ('arwx',    '',     'ar',   'r',   '',    'token.created_at'),
+       ('arwx',    '',     'ar',   'r',   '',    'token.renewed_at'),
+       ('arwx',    '',     'ar',   'r',   '',    'token.expires_at'),
+       ('arwx',    '',     'ar',   'r',   '',    'token.renewable'),
+       ('arwx',    '',     'ar',   'r',   '',    'token.ttl'),
+       ('arwx',    '',     'ar',   'r',   '',    'token.explicit_max_ttl'),
+       ('arwx',    '',     'ar',   'r',   '',    'token.period'),
+       ('arwx',    '',     'ar',   'r',   '',    'token.uses_left'),
+       ('arwx',    '',     'ar',   'r',   '',    'token.used_up_at'),
+       ('arwx',    '',     'ar',   'r',   '',    'token.bound_cidrs'),
+
+       ('Urw',     '',     '',     '',    '',    'sequence change_id_seq'),
+       ('Urw',     '',     '',     '',    '',    'sequence namespace_id_seq'),
+
+       ('X',       '',     '',     '',    '',    'record_change()'),
+       ('X',       '',     'X',    '',    '',    'forget()'),
+       ('X',       '',     '',     '',    '',    'record_forgetting()'),
+       ('X',       'X',    '',     '',    '',    'delete_runtime(bigint, text, text)'),
+       ('X',       'X',    'X',    '',    '',    'list_policies()'),
+       ('X',       '',     'X',    '',    '',    'find_token(bytea)'),
+       ('X',       'X',    '',     '',    '',    'authenticate(bytea, text, text, inet, text, boolean)'),
+       ('X',       '',     '',     '',    '',    'token_is_live(text)'),
+       ('X',       '',     '',     '',    '',    'reach_token(bigint, bytea, bytea, text)'),
+       ('X',       '',     '',     '',    '',    'rfc3339(timestamp with time zone)'),
+       ('X',       'X',    '',     '',    '',    'describe_token(bigint, bytea, bytea, text)'),
+       ('X',       'X',    '',     '',    '',    'policies_of_token(bigint, bytea, bytea, text)'),
+       ('X',       'X',    '',     '',    '',    'list_accessors(bigint)'),
+       ('X',       'X',    '',     '',    '',    'create_token(bigint, text, bytea, text, json, boolean, text, text, jsonb, boolean, bigint, bigint, bigint, integer)'),
+       ('X',       'X',    '',     '',    '',    'renew_token(bigint, bytea, bytea, text, bigint, bigint)'),
+       ('X',       'X',    '',     '',    '',    'revoke_token(bigint, bytea, bytea, text, boolean)'),
+       ('X',       'X',    'X',    '',    '',    'tidy_tokens(integer)'),
+       ('X',       'X',    '',     '',    '',    'delete_policy(bigint, text)'),
+       ('X',       'X',    '',     '',    '',    'delete_plugin(bigint, text, text, text)'),
+       ('X',       '',     'X',    '',    '',    'namespace_label(bigint)'),
+       ('X',       'X',    '',     '',    '',    'describe_namespace(bigint, text, text)'),
+       ('X',       'X',    '',     '',    '',    'list_namespaces(bigint, text)'),
+       ('X',       'X',    '',     '',    '',    'create_namespace(bigint, text, jsonb, text)'),
+       ('X',       'X',    '',     '',    '',    'patch_namespace(bigint, text, jsonb, text)'),
+       ('X',       'X',    'X',    '',    '',    'delete_namespace(bigint, text)'),
+       ('X',       '',     'X',    '',    '',    'beyond_namespace(text)'),
+       ('X',       '',     '',     '',    '',    'limit_runtimes()'),
+       ('X',       '',     '',     '',    '',    'begin_limit()')
+       ) AS matrix;
+
+SELECT is(concat_ws(', ', pg_temp.rights('owner', object), pg_temp.rights('worker', object), pg_temp.rights('operator', object),
+                    pg_temp.rights('reader', object), pg_temp.rights('stranger', object)),
+          concat_ws(', ', owner, worker, operator, reader, stranger), name || ': owner, worker, operator, reader, stranger')
+  FROM pg_temp.wanted
+  LEFT JOIN pg_temp.object USING (name);
+SELECT set_eq('SELECT name FROM pg_temp.object', 'SELECT name FROM pg_temp.wanted', 'every object is in the matrix');
+SELECT diag(format('%s cells', 5 * count(*))) FROM pg_temp.object JOIN pg_temp.existing USING (kind);
 
 -- Nobody beyond the four roles was granted anything, PUBLIC included, and nobody may pass a right on.
 
