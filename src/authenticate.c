@@ -3,7 +3,7 @@
 
 #include "request.h"
 #include "route.h"
-#include "store_token.h"
+#include "store_caller.h"
 
 #include <string.h>
 
@@ -19,7 +19,7 @@ static bool load(struct caller *caller, const struct credential *credential, jso
                            : json_string_value(json_object_get(request->data, "type"));
 
     if (!load_object)
-        return store_token_load(db, credential, arena, caller, err);
+        return store_caller_load(db, credential, arena, caller, err);
     return load_object(db, credential, type, match->name, arena, caller, object, err);
 }
 

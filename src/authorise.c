@@ -7,7 +7,7 @@
 #include "policy_names.h"
 #include "request.h"
 #include "route.h"
-#include "store_token.h"
+#include "store_caller.h"
 #include "text.h"
 
 #include <string.h>

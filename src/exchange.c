@@ -9,7 +9,7 @@
 #include "request.h"
 #include "response.h"
 #include "route.h"
-#include "store_token.h"
+#include "store_caller.h"
 
 /* What the route's handler has to say. A path that leads nowhere is told only here, behind
  * authorise(): without permission one never learns whether a path exists. */

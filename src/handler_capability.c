@@ -8,7 +8,7 @@
 #include "policy.h"
 #include "request.h"
 #include "response.h"
-#include "store_token.h"
+#include "store_caller.h"
 #include "store_token_api.h"
 #include "text.h"
 

@@ -7,7 +7,7 @@
 #include "response.h"
 #include "route.h"
 #include "store_runtime.h"
-#include "store_token.h"
+#include "store_caller.h"
 #include "text.h"
 
 #include <string.h>

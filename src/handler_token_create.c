@@ -11,7 +11,7 @@
 #include "request.h"
 #include "response.h"
 #include "route.h"
-#include "store_token.h"
+#include "store_caller.h"
 #include "store_token_api.h"
 #include "token_auth.h"
 

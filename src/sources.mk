@@ -46,6 +46,7 @@ libcatalog_a_SOURCES = \
 	%D%/semver.c %D%/semver.h \
 	%D%/server.c %D%/server.h \
 	%D%/service.c %D%/service.h \
+	%D%/store_caller.c %D%/store_caller.h \
 	%D%/store_namespace.c %D%/store_namespace.h \
 	%D%/store_namespace_api.c %D%/store_namespace_api.h \
 	%D%/store_plugin.c %D%/store_plugin.h \

@@ -3,7 +3,7 @@
 
 #include "db.h"
 #include "store_namespace.h"
-#include "store_token.h"
+#include "store_caller.h"
 
 #include <stdlib.h>
 
@@ -16,16 +16,16 @@ bool store_namespace_api_load(struct db *db, const struct credential *credential
     static const struct db_statement statement = {
         .name = "namespace_load",
         .parameters = NAME + 1,
-        .sql = STORE_TOKEN_SELECT
+        .sql = STORE_CALLER_SELECT
                ",      runtime_catalog.describe_namespace(caller.namespace_id, rtrim($7, '/'), $2)"
-               "           AS object" STORE_TOKEN_FROM,
+               "           AS object" STORE_CALLER_FROM,
     };
     struct db_parameter parameters[PARAMETERS];
 
     (void)type;
     credential_parameters(parameters, credential, true);
     parameters[NAME] = (struct db_parameter){name, 0};
-    return store_token_load_with(db, &statement, parameters, arena, caller, object, err);
+    return store_caller_load_with(db, &statement, parameters, arena, caller, object, err);
 }
 
 bool store_namespace_api_load_list(struct db *db, const struct credential *credential,
@@ -35,15 +35,15 @@ bool store_namespace_api_load_list(struct db *db, const struct credential *crede
     static const struct db_statement statement = {
         .name = "namespace_load_list",
         .parameters = CREDENTIAL_PARAMETERS,
-        .sql = STORE_TOKEN_SELECT
+        .sql = STORE_CALLER_SELECT
                ",      runtime_catalog.list_namespaces(caller.namespace_id, $2) AS object"
-               /* */ STORE_TOKEN_FROM,
+               /* */ STORE_CALLER_FROM,
     };
     struct db_parameter parameters[CREDENTIAL_PARAMETERS];
 
     (void)type, (void)name;
     credential_parameters(parameters, credential, true);
-    return store_token_load_with(db, &statement, parameters, arena, caller, object, err);
+    return store_caller_load_with(db, &statement, parameters, arena, caller, object, err);
 }
 
 /* Runs a statement that yields a row for a caller who is known. NULL with *err. */
@@ -94,7 +94,7 @@ bool store_namespace_api_put(struct db *db, const struct credential *credential,
         .name = "namespace_put_by_caller",
         .parameters = PARAMETERS,
         .sql = "SELECT runtime_catalog.create_namespace(caller.namespace_id, $7, $8::jsonb, $2)"
-               /* */ STORE_TOKEN_FROM,
+               /* */ STORE_CALLER_FROM,
     };
 
     return describe(db, &statement, credential, name, metadata, description, err);
@@ -108,7 +108,7 @@ bool store_namespace_api_patch(struct db *db, const struct credential *credentia
         .name = "namespace_patch_by_caller",
         .parameters = PARAMETERS,
         .sql = "SELECT runtime_catalog.patch_namespace(caller.namespace_id, $7, $8::jsonb, $2)"
-               /* */ STORE_TOKEN_FROM,
+               /* */ STORE_CALLER_FROM,
     };
 
     return describe(db, &statement, credential, name, patch, description, err);
@@ -120,7 +120,7 @@ bool store_namespace_api_delete(struct db *db, const struct credential *credenti
     static const struct db_statement statement = {
         .name = "namespace_delete_by_caller",
         .parameters = NAME + 1,
-        .sql = "SELECT deleted.existed, deleted.holds" STORE_TOKEN_FROM ","
+        .sql = "SELECT deleted.existed, deleted.holds" STORE_CALLER_FROM ","
                " LATERAL runtime_catalog.delete_namespace(caller.namespace_id, $7) AS deleted",
     };
     struct db_result *result = execute(db, &statement, credential, name, NULL, err);

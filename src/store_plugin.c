@@ -2,7 +2,7 @@
 #include "store_plugin.h"
 
 #include "db.h"
-#include "store_token.h"
+#include "store_caller.h"
 
 #include <stdlib.h>
 
@@ -18,7 +18,7 @@ static bool load(struct db *db, const struct db_statement *statement,
     credential_parameters(parameters, credential, true);
     parameters[TYPE] = (struct db_parameter){type, 0};
     parameters[NAME] = (struct db_parameter){name, 0};
-    return store_token_load_with(db, statement, parameters, arena, caller, object, err);
+    return store_caller_load_with(db, statement, parameters, arena, caller, object, err);
 }
 
 bool store_plugin_load(struct db *db, const struct credential *credential, const char *type,
@@ -28,7 +28,7 @@ bool store_plugin_load(struct db *db, const struct credential *credential, const
     static const struct db_statement statement = {
         .name = "plugin_load",
         .parameters = NAME + 1,
-        .sql = STORE_TOKEN_SELECT
+        .sql = STORE_CALLER_SELECT
                ",      (SELECT json_object_agg(plugin.version, json_strip_nulls(json_build_object("
                "                   'args',      plugin.args,"
                "                   'builtin',   false,"
@@ -41,7 +41,7 @@ bool store_plugin_load(struct db *db, const struct credential *credential, const
                "          FROM runtime_catalog.plugin AS plugin"
                "         WHERE plugin.namespace_id = caller.namespace_id"
                "           AND plugin.type = $7"
-               "           AND plugin.name = $8) AS object" STORE_TOKEN_FROM,
+               "           AND plugin.name = $8) AS object" STORE_CALLER_FROM,
     };
 
     return load(db, &statement, credential, type, name, arena, caller, object, err);
@@ -54,7 +54,7 @@ bool store_plugin_load_all(struct db *db, const struct credential *credential, c
     static const struct db_statement statement = {
         .name = "plugin_load_all",
         .parameters = CREDENTIAL_PARAMETERS,
-        .sql = STORE_TOKEN_SELECT
+        .sql = STORE_CALLER_SELECT
                ",      (SELECT coalesce(json_agg(json_strip_nulls(json_build_object("
                "                   'builtin',   false,"
                "                   'name',      plugin.name,"
@@ -66,7 +66,7 @@ bool store_plugin_load_all(struct db *db, const struct credential *credential, c
                "               ORDER BY plugin.type, plugin.name, plugin.version), '[]')"
                "          FROM runtime_catalog.plugin AS plugin"
                "         WHERE plugin.namespace_id = caller.namespace_id) AS object"
-               /* */ STORE_TOKEN_FROM,
+               /* */ STORE_CALLER_FROM,
     };
 
     return load(db, &statement, credential, type, name, arena, caller, object, err);
@@ -79,12 +79,12 @@ bool store_plugin_load_names(struct db *db, const struct credential *credential,
     static const struct db_statement statement = {
         .name = "plugin_load_names",
         .parameters = TYPE + 1,
-        .sql = STORE_TOKEN_SELECT
+        .sql = STORE_CALLER_SELECT
                ",      (SELECT coalesce(json_agg(plugin.name ORDER BY plugin.name), '[]')"
                "          FROM runtime_catalog.plugin AS plugin"
                "         WHERE plugin.namespace_id = caller.namespace_id"
                "           AND plugin.type = $7"
-               "           AND plugin.version = '') AS object" STORE_TOKEN_FROM,
+               "           AND plugin.version = '') AS object" STORE_CALLER_FROM,
     };
 
     return load(db, &statement, credential, type, name, arena, caller, object, err);
@@ -129,7 +129,7 @@ bool store_plugin_put(struct db *db, const struct credential *credential,
                " SELECT caller.namespace_id, $7, $8, $9, $10, " STRINGS("$11") ", "
                /* */ STRINGS("$12") ", $13::bytea, $14,"
                "        CASE WHEN $15::text IS NOT NULL THEN 'container' END, $15::text"
-               /* */ STORE_TOKEN_FROM
+               /* */ STORE_CALLER_FROM
                "  WHERE caller.namespace_id IS NOT NULL"
                "     ON CONFLICT (namespace_id, type, name, version) DO UPDATE"
                "    SET command      = excluded.command,"
@@ -173,7 +173,7 @@ bool store_plugin_delete(struct db *db, const struct credential *credential, con
         .name = "plugin_delete",
         .parameters = KEY_PARAMETERS,
         .sql = "SELECT runtime_catalog.delete_plugin(caller.namespace_id, $7, $8, $9)"
-               /* */ STORE_TOKEN_FROM,
+               /* */ STORE_CALLER_FROM,
     };
     struct db_parameter parameters[KEY_PARAMETERS];
 

@@ -2,7 +2,7 @@
 #include "store_policy_api.h"
 
 #include "db.h"
-#include "store_token.h"
+#include "store_caller.h"
 
 enum { NAME = CREDENTIAL_PARAMETERS, TEXT, PARAMETERS };
 
@@ -13,18 +13,18 @@ bool store_policy_api_load(struct db *db, const struct credential *credential, c
     static const struct db_statement statement = {
         .name = "policy_load",
         .parameters = NAME + 1,
-        .sql = STORE_TOKEN_SELECT
+        .sql = STORE_CALLER_SELECT
                ",      (SELECT to_json(policy.text)"
                "          FROM runtime_catalog.policy AS policy"
                "         WHERE policy.namespace_id = caller.namespace_id"
-               "           AND policy.name = lower(btrim($7) COLLATE \"C\")) AS object" STORE_TOKEN_FROM,
+               "           AND policy.name = lower(btrim($7) COLLATE \"C\")) AS object" STORE_CALLER_FROM,
     };
     struct db_parameter parameters[PARAMETERS];
 
     (void)type;
     credential_parameters(parameters, credential, true);
     parameters[NAME] = (struct db_parameter){name, 0};
-    return store_token_load_with(db, &statement, parameters, arena, caller, object, err);
+    return store_caller_load_with(db, &statement, parameters, arena, caller, object, err);
 }
 
 bool store_policy_api_load_list(struct db *db, const struct credential *credential,
@@ -34,17 +34,17 @@ bool store_policy_api_load_list(struct db *db, const struct credential *credenti
     static const struct db_statement statement = {
         .name = "policy_load_list",
         .parameters = CREDENTIAL_PARAMETERS,
-        .sql = STORE_TOKEN_SELECT
+        .sql = STORE_CALLER_SELECT
                ",      (SELECT coalesce(json_agg(policy.name ORDER BY policy.name), '[]')"
                "          FROM runtime_catalog.policy AS policy"
                "         WHERE policy.namespace_id = caller.namespace_id) AS object"
-               /* */ STORE_TOKEN_FROM,
+               /* */ STORE_CALLER_FROM,
     };
     struct db_parameter parameters[CREDENTIAL_PARAMETERS];
 
     (void)type, (void)name;
     credential_parameters(parameters, credential, true);
-    return store_token_load_with(db, &statement, parameters, arena, caller, object, err);
+    return store_caller_load_with(db, &statement, parameters, arena, caller, object, err);
 }
 
 /* Runs a statement that yields a row for a caller who is known. */
@@ -72,7 +72,7 @@ bool store_policy_api_put(struct db *db, const struct credential *credential, co
         .name = "policy_put_by_caller",
         .parameters = PARAMETERS,
         .sql = "INSERT INTO runtime_catalog.policy AS policy (namespace_id, name, text)"
-               " SELECT caller.namespace_id, $7, $8" STORE_TOKEN_FROM
+               " SELECT caller.namespace_id, $7, $8" STORE_CALLER_FROM
                "  WHERE caller.namespace_id IS NOT NULL"
                "     ON CONFLICT (namespace_id, name) DO UPDATE"
                "    SET text = excluded.text, updated_at = excluded.updated_at"
@@ -89,7 +89,7 @@ bool store_policy_api_delete(struct db *db, const struct credential *credential,
         .name = "policy_delete_by_caller",
         .parameters = NAME + 1,
         .sql = "SELECT runtime_catalog.delete_policy(caller.namespace_id, $7)"
-               /* */ STORE_TOKEN_FROM,
+               /* */ STORE_CALLER_FROM,
     };
 
     return execute(db, &statement, credential, name, NULL, err);

@@ -7,7 +7,7 @@
 #include "store_runtime.h"
 
 #include "db.h"
-#include "store_token.h"
+#include "store_caller.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -36,7 +36,7 @@ static bool load(struct db *db, const struct db_statement *statement,
     credential_parameters(parameters, credential, spend);
     parameters[TYPE] = (struct db_parameter){type, 0};
     parameters[NAME] = (struct db_parameter){name, 0};
-    return store_token_load_with(db, statement, parameters, arena, caller, object, err);
+    return store_caller_load_with(db, statement, parameters, arena, caller, object, err);
 }
 
 bool store_runtime_load(struct db *db, const struct credential *credential, const char *type,
@@ -46,12 +46,12 @@ bool store_runtime_load(struct db *db, const struct credential *credential, cons
     static const struct db_statement statement = {
         .name = "runtime_load",
         .parameters = LOAD_PARAMETERS,
-        .sql = STORE_TOKEN_SELECT
+        .sql = STORE_CALLER_SELECT
                ",      (SELECT " RUNTIME_JSON
                "          FROM runtime_catalog.runtime AS runtime"
                "         WHERE runtime.namespace_id = caller.namespace_id"
                "           AND runtime.type = $7"
-               "           AND runtime.name = $8) AS object" STORE_TOKEN_FROM,
+               "           AND runtime.name = $8) AS object" STORE_CALLER_FROM,
     };
 
     return load(db, &statement, credential, true, type, name, arena, caller, object, err);
@@ -64,13 +64,13 @@ bool store_runtime_load_list(struct db *db, const struct credential *credential,
     static const struct db_statement statement = {
         .name = "runtime_load_list",
         .parameters = TYPE + 1,
-        .sql = STORE_TOKEN_SELECT
+        .sql = STORE_CALLER_SELECT
                ",      (SELECT coalesce(json_agg(" RUNTIME_JSON
                "                                 ORDER BY runtime.name, runtime.type), '[]')"
                "          FROM runtime_catalog.runtime AS runtime"
                "         WHERE runtime.namespace_id = caller.namespace_id"
                "           AND (coalesce($7, '') = '' OR runtime.type = $7)) AS object" //
-        STORE_TOKEN_FROM,
+        STORE_CALLER_FROM,
     };
 
     return load(db, &statement, credential, true, type, name, arena, caller, object, err);
@@ -79,13 +79,13 @@ bool store_runtime_load_list(struct db *db, const struct credential *credential,
 static const struct db_statement plugins_statement = {
     .name = "runtime_load_plugins",
     .parameters = LOAD_PARAMETERS,
-    .sql = STORE_TOKEN_SELECT
+    .sql = STORE_CALLER_SELECT
            ",      (SELECT coalesce(json_agg(plugin.name ORDER BY plugin.type, plugin.name,"
            "                                                      plugin.version), '[]')"
            "          FROM runtime_catalog.plugin AS plugin"
            "         WHERE plugin.namespace_id = caller.namespace_id"
            "           AND plugin.runtime_type = $7"
-           "           AND plugin.runtime_name = $8) AS object" STORE_TOKEN_FROM,
+           "           AND plugin.runtime_name = $8) AS object" STORE_CALLER_FROM,
 };
 
 bool store_runtime_load_plugins(struct db *db, const struct credential *credential,
@@ -124,7 +124,7 @@ bool store_runtime_put(struct db *db, const struct credential *credential,
                "       (namespace_id, type, name, oci_runtime, cgroup_parent, cpu_nanos,"
                "        memory_bytes, rootless)"
                " SELECT caller.namespace_id, $7, $8, $9, $10, $11::bigint, $12::bigint,"
-               "        $13::boolean" STORE_TOKEN_FROM
+               "        $13::boolean" STORE_CALLER_FROM
                "  WHERE caller.namespace_id IS NOT NULL"
                "     ON CONFLICT (namespace_id, type, name) DO UPDATE"
                "    SET oci_runtime   = excluded.oci_runtime,"
@@ -163,7 +163,7 @@ bool store_runtime_delete(struct db *db, const struct credential *credential, co
         .name = "runtime_delete",
         .parameters = LOAD_PARAMETERS,
         .sql = "SELECT runtime_catalog.delete_runtime(caller.namespace_id, $7, $8)"
-               /* */ STORE_TOKEN_FROM,
+               /* */ STORE_CALLER_FROM,
     };
     struct db_parameter parameters[LOAD_PARAMETERS];
 

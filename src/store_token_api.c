@@ -2,7 +2,7 @@
 #include "store_token_api.h"
 
 #include "db.h"
-#include "store_token.h"
+#include "store_caller.h"
 #include "text.h"
 
 #include <inttypes.h>
@@ -37,15 +37,15 @@ bool store_token_api_load_self(struct db *db, const struct credential *credentia
     static const struct db_statement statement = {
         .name = "token_load_self",
         .parameters = CREDENTIAL_PARAMETERS,
-        .sql = STORE_TOKEN_SELECT
+        .sql = STORE_CALLER_SELECT
                ",      runtime_catalog.describe_token(caller.namespace_id, $1, $1, NULL) AS object"
-               /* */ STORE_TOKEN_FROM,
+               /* */ STORE_CALLER_FROM,
     };
     struct db_parameter parameters[CREDENTIAL_PARAMETERS];
 
     (void)type, (void)name;
     credential_parameters(parameters, credential, true);
-    return store_token_load_with(db, &statement, parameters, arena, caller, object, err);
+    return store_caller_load_with(db, &statement, parameters, arena, caller, object, err);
 }
 
 bool store_token_api_load_accessors(struct db *db, const struct credential *credential,
@@ -55,15 +55,15 @@ bool store_token_api_load_accessors(struct db *db, const struct credential *cred
     static const struct db_statement statement = {
         .name = "token_load_accessors",
         .parameters = CREDENTIAL_PARAMETERS,
-        .sql = STORE_TOKEN_SELECT
+        .sql = STORE_CALLER_SELECT
                ",      runtime_catalog.list_accessors(caller.namespace_id) AS object"
-               /* */ STORE_TOKEN_FROM,
+               /* */ STORE_CALLER_FROM,
     };
     struct db_parameter parameters[CREDENTIAL_PARAMETERS];
 
     (void)type, (void)name;
     credential_parameters(parameters, credential, true);
-    return store_token_load_with(db, &statement, parameters, arena, caller, object, err);
+    return store_caller_load_with(db, &statement, parameters, arena, caller, object, err);
 }
 
 /* Fills parameters[TARGET_PARAMETERS]; hash is memory for one of them. */
@@ -127,7 +127,7 @@ bool store_token_api_describe(struct db *db, const struct credential *credential
         .name = "token_describe",
         .parameters = TARGET_PARAMETERS,
         .sql = "SELECT runtime_catalog.describe_token(caller.namespace_id, $1, $7, $8)"
-               /* */ STORE_TOKEN_FROM,
+               /* */ STORE_CALLER_FROM,
     };
 
     return json_of_target(db, &statement, credential, target, description, err);
@@ -141,7 +141,7 @@ bool store_token_api_policies(struct db *db, const struct credential *credential
         .name = "token_policies",
         .parameters = TARGET_PARAMETERS,
         .sql = "SELECT runtime_catalog.policies_of_token(caller.namespace_id, $1, $7, $8)"
-               /* */ STORE_TOKEN_FROM,
+               /* */ STORE_CALLER_FROM,
     };
 
     return json_of_target(db, &statement, credential, target, policies, err);
@@ -158,7 +158,7 @@ bool store_token_api_missing_policies(struct db *db, const struct credential *cr
                "         WHERE name.name NOT IN ('root', 'default')"
                "           AND NOT EXISTS (SELECT FROM runtime_catalog.policy AS policy"
                "                            WHERE policy.namespace_id = caller.namespace_id"
-               "                              AND policy.name = name.name))" STORE_TOKEN_FROM,
+               "                              AND policy.name = name.name))" STORE_CALLER_FROM,
     };
     struct db_parameter parameters[CREDENTIAL_PARAMETERS + 1];
     char *text = json_dumps(names, JSON_COMPACT);
@@ -186,7 +186,7 @@ static bool insert(struct db *db, const struct credential *credential,
         .parameters = TARGET_PARAMETERS + 10,
         .sql = "SELECT runtime_catalog.create_token(caller.namespace_id, caller.accessor,"
                "       $7, $8, $9::json, $10::boolean, $11, $12, $13::jsonb, $14::boolean,"
-               "       $15::bigint, $16::bigint, $17::bigint, $18::integer)" STORE_TOKEN_FROM
+               "       $15::bigint, $16::bigint, $17::bigint, $18::integer)" STORE_CALLER_FROM
                " WHERE caller.namespace_id IS NOT NULL",
     };
     struct db_parameter parameters[TARGET_PARAMETERS + 10];
@@ -256,7 +256,7 @@ bool store_token_api_renew(struct db *db, const struct credential *credential,
         .name = "token_renew",
         .parameters = TARGET_PARAMETERS + 2,
         .sql = "SELECT renewal.refusal, renewal.ttl, renewal.wanted, renewal.bound"
-               /* */ STORE_TOKEN_FROM ","
+               /* */ STORE_CALLER_FROM ","
                "       LATERAL runtime_catalog.renew_token(caller.namespace_id, $1, $7, $8,"
                "                                           $9::bigint, $10::bigint) AS renewal",
     };
@@ -292,7 +292,7 @@ bool store_token_api_revoke(struct db *db, const struct credential *credential,
         .name = "token_revoke_by_caller",
         .parameters = TARGET_PARAMETERS + 1,
         .sql = "SELECT runtime_catalog.revoke_token(caller.namespace_id, $1, $7, $8, $9::boolean)"
-               /* */ STORE_TOKEN_FROM,
+               /* */ STORE_CALLER_FROM,
     };
     struct db_parameter parameters[TARGET_PARAMETERS + 1];
     unsigned char hash[SECRET_HASH_SIZE];
