@@ -10,7 +10,8 @@ MIGRATIONS = \
 	%D%/migrations/0008_authenticate.sql \
 	%D%/migrations/0009_endpoints.sql \
 	%D%/migrations/0010_plugin_endpoints.sql \
-	%D%/migrations/0011_namespaces.sql
+	%D%/migrations/0011_namespaces.sql \
+	%D%/migrations/0012_follow.sql
 QUERIES = \
 	%D%/queries/retention.sql \
 	%D%/queries/sizes.sql \

@@ -2,7 +2,7 @@
 
 BEGIN;
 SET LOCAL search_path = pgtap, pg_catalog;
-SELECT plan(206);
+SELECT plan(207);
 
 -- A role that nobody granted anything has what PUBLIC has.
 CREATE ROLE runtime_catalog_stranger;
@@ -184,7 +184,8 @@ SELECT *
        ('X',       'X',    'X',    '',    '',    'delete_namespace(bigint, text)'),
        ('X',       '',     'X',    '',    '',    'beyond_namespace(text)'),
        ('X',       '',     '',     '',    '',    'limit_runtimes()'),
-       ('X',       '',     '',     '',    '',    'begin_limit()')
+       ('X',       '',     '',     '',    '',    'begin_limit()'),
+       ('X',       'X',    '',     '',    '',    'follow_changes(pg_snapshot)')
        ) AS matrix;
 
 SELECT is(concat_ws(', ', pg_temp.rights('owner', object), pg_temp.rights('worker', object), pg_temp.rights('operator', object),

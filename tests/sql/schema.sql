@@ -69,6 +69,8 @@ SELECT set_eq(
              ('function delete_namespace(namespace_id bigint, name text, OUT existed boolean, OUT holds text)'),
              ('function beyond_namespace(path text)'),
              ('function limit_runtimes()'),
+             ('function follow_changes(since pg_snapshot, OUT table_name text, OUT namespace_id bigint, OUT key jsonb, '
+              'OUT xid xid8, OUT id bigint)'),
              ('function begin_limit()'),
              ('function token_is_live(accessor text)')$$,
     'the schema holds these objects, and indexes');
@@ -168,12 +170,13 @@ SELECT set_eq(
              ('beyond_namespace',  'sql',     false, 'i', 'u'),
              ('limit_runtimes',    'plpgsql', true,  'v', 'u'),
              ('begin_limit',       'plpgsql', true,  'v', 'u'),
+             ('follow_changes',    'plpgsql', true,  's', 'u'),
              ('token_is_live',     'sql',     true,  's', 'u')$$,
     'which functions act for the owner, and which are volatile');
 SELECT is((SELECT string_agg(proname, ', ')
              FROM pg_proc
             WHERE pronamespace = 'runtime_catalog'::regnamespace
-              AND proconfig IS DISTINCT FROM ARRAY['search_path=pg_catalog, pg_temp']),
+              AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false)),
           NULL, 'every function fixes its search_path');
 
 -- list_policies
