@@ -3,7 +3,7 @@
 # tests/fuzz/run runs one. The replays are tests: they take the same functions through inputs that
 # are known.
 
-EXTRA_PROGRAMS = $(FUZZERS)
+EXTRA_PROGRAMS += $(FUZZERS)
 FUZZERS = \
 	tests/fuzz/hcl_fuzz \
 	tests/fuzz/policy_fuzz \
