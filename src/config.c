@@ -43,6 +43,29 @@ static bool set_address(void *member, const json_t *value, const char **wanted)
     return good;
 }
 
+/* Names of users, which hold no blanks, joined by blanks. */
+static bool set_users(void *member, const json_t *value, const char **wanted)
+{
+    char **users = member, joined[1024] = "";
+    size_t i, used = 0;
+    json_t *name;
+
+    *wanted = "a list of users, such as [\"www-data\"]";
+    json_array_foreach(value, i, name)
+    {
+        const char *text = json_string_value(name);
+        if (!text || !*text || strpbrk(text, " \t\n") ||
+            !text_format(joined + used, sizeof joined - used, "%s%s", used ? " " : "", text))
+            return false;
+        used = strlen(joined);
+    }
+    if (used == 0)
+        return false;
+    free(*users);
+    *users = strdup(joined);
+    return *users != NULL;
+}
+
 static bool in_range(const json_t *value, json_int_t low, json_int_t high)
 {
     return json_is_integer(value) && json_integer_value(value) >= low &&
@@ -170,6 +193,7 @@ static bool set_log_format(void *member, const json_t *value, const char **wante
     X("storage", tidy_interval, tidy_ms, "\"1m\"", set_timeout)                                \
     X("listener", address, address, NULL, set_address)                                       \
     X("listener", mode, mode, "\"0660\"", set_mode)                                          \
+    X("listener", peer_users, peer_users, NULL, set_users)                                   \
     X("listener", max_request_size, max_request_size, "\"1MiB\"", set_request_size)                  \
     X("listener", threads, threads, "64", set_threads)                                       \
     X("listener", request_timeout, request_ms, "\"10s\"", set_timeout)                       \
@@ -388,6 +412,7 @@ void config_fini(struct config *config)
 {
     free(config->connection_url);
     free(config->address);
+    free(config->peer_users);
     free(config->api_version);
     *config = (struct config){.connection_url = NULL};
 }

@@ -21,6 +21,7 @@ struct config { /* strings are ours */
     unsigned tidy_ms; /* between two looks for tokens that have ended */
     char *address; /* NULL: not set */
     mode_t mode;
+    char *peer_users; /* names, a blank between two; NULL: not set */
     size_t max_request_size; /* bytes */
     unsigned threads;
     unsigned request_ms, shutdown_ms;

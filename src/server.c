@@ -13,7 +13,9 @@
 #include "server.h"
 
 #include "arena.h"
+#include "listener.h"
 #include "log.h"
+#include "notify.h"
 #include "request.h"
 #include "response.h"
 #include "text.h"
@@ -42,22 +44,16 @@ enum {
     ARENA_LIMIT = 64 * 1024 * 1024, /* above the largest request and a list of 100,000 */
     WAKE_MS = 10,                   /* between two rounds of waking threads */
     PAUSE_MS = 100,                 /* before accepting again, where there is no descriptor */
-    SYSTEMD_FIRST_FD = 3,
+    WATCHES = 3,                    /* in the time that the service manager allows for one */
     NO_LISTENER = -1,
 };
 
-static const char scheme[] = "unix:"; /* of an address */
-
 struct pool {
     const struct server_options *options;
-    int listener;
-    struct own {
-        char path[sizeof ((struct sockaddr_un *)0)->sun_path]; /* "": the socket was passed */
-        dev_t device;
-        ino_t inode;
-    } own; /* the socket that we made */
-    _Atomic bool stopping; /* no connection is accepted any more */
-    pthread_t *threads;    /* started of them */
+    struct listener listener;
+    _Atomic bool stopping;  /* no connection is accepted any more */
+    _Atomic unsigned steps; /* connections accepted, requests begun, requests ended */
+    pthread_t *threads;     /* started of them */
     unsigned started;
 
     pthread_mutex_t mutex; /* guards running */
@@ -108,15 +104,17 @@ static void drain_body(FCGX_Stream *stream)
         ;
 }
 
-static void serve_one(const struct pool *pool, FCGX_Request *fcgi, struct arena *arena)
+static void serve_one(struct pool *pool, FCGX_Request *fcgi, struct arena *arena)
 {
     struct input input = {fcgi->envp, read_body, fcgi->in};
     struct output output = {write_response, fcgi->out};
 
+    pool->steps++;
     pool->options->serve(pool->options->context, &input, &output, arena);
     drain_body(fcgi->in);
     FCGX_Finish_r(fcgi);
     arena_reset(arena);
+    pool->steps++;
 }
 
 /* No wait for the web server, be it for a request to begin, to go on or to be read, is longer.
@@ -133,9 +131,11 @@ static void bound_waits(int fd, unsigned ms)
 static int accept_next(struct pool *pool)
 {
     while (!atomic_load(&pool->stopping)) {
-        int fd = accept4(pool->listener, NULL, NULL, SOCK_CLOEXEC);
-        if (fd >= 0)
+        int fd = listener_accept(&pool->listener);
+        if (fd >= 0) {
+            pool->steps++;
             return fd;
+        }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
             poll(NULL, 0, PAUSE_MS);
     }
@@ -167,123 +167,6 @@ static void *serve_all(void *context)
     return NULL;
 }
 
-/* A socket file that nobody answers on is left over from a worker that was killed. */
-static bool remove_stale(const struct sockaddr_un *address)
-{
-    struct stat file;
-    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool stale = probe >= 0 && lstat(address->sun_path, &file) == 0 && S_ISSOCK(file.st_mode) &&
-                 connect(probe, (const struct sockaddr *)address, sizeof *address) != 0 &&
-                 errno == ECONNREFUSED;
-
-    if (probe >= 0)
-        close(probe);
-    errno = EADDRINUSE;
-    return stale && unlink(address->sun_path) == 0;
-}
-
-/* Takes the path from the socket that we made, unless somebody else's is there by now. */
-static void remove_own(const struct own *own)
-{
-    struct stat file;
-
-    if (lstat(own->path, &file) == 0 && file.st_dev == own->device && file.st_ino == own->inode)
-        unlink(own->path);
-}
-
-static bool listen_on(int fd, struct own *own, mode_t mode)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    const struct sockaddr *any = (const struct sockaddr *)&address;
-    struct stat file;
-
-    strcpy(address.sun_path, own->path);
-    /* Made without rights, so that nobody connects before the mode is set. */
-    mode_t mask = umask(0777);
-    bool bound = bind(fd, any, sizeof address) == 0 ||
-                 (errno == EADDRINUSE && remove_stale(&address) &&
-                  bind(fd, any, sizeof address) == 0);
-    umask(mask);
-    if (!bound || lstat(own->path, &file) != 0)
-        return false;
-    own->device = file.st_dev;
-    own->inode = file.st_ino;
-    return listen(fd, SOMAXCONN) == 0 && chmod(own->path, mode) == 0;
-}
-
-/* File descriptor of a socket that is listening already: systemd's (sd_listen_fds(3)) or
- * spawn-fcgi's. -1: there is none. */
-static int inherited_listener(void)
-{
-    const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
-    bool from_systemd = pid && count && strtol(pid, NULL, 10) == (long)getpid() &&
-                        strtol(count, NULL, 10) > 0;
-    int fd = from_systemd ? SYSTEMD_FIRST_FD : STDIN_FILENO;
-    int listening = 0;
-    socklen_t size = sizeof listening;
-
-    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 || !listening)
-        return -1;
-    return fd;
-}
-
-bool server_check_address(const char *address, struct error *err)
-{
-    const char *path = address ? address + strlen(scheme) : "/";
-    char folder[sizeof ((struct sockaddr_un *)0)->sun_path + 1];
-
-    text_format(folder, sizeof folder, "%.*s", (int)(strrchr(path, '/') - path + 1), path);
-    if (!address || access(folder, W_OK | X_OK) == 0)
-        return true;
-    return error_set(err, ERROR_MISCONFIGURED, "listener address: %s: %s", folder, strerror(errno));
-}
-
-/* *own is filled if the socket is ours to make. */
-static int open_listener(const struct server_options *options, struct own *own,
-                         struct error *err)
-{
-    if (!options->address) {
-        int fd = inherited_listener();
-        if (fd < 0)
-            error_set(err, ERROR_MISCONFIGURED,
-                      "listener address: not set, and neither systemd nor file descriptor 0 "
-                      "brought a listening socket");
-        return fd;
-    }
-    if (!text_format(own->path, sizeof own->path, "%s", options->address + strlen(scheme))) {
-        errno = ENAMETOOLONG;
-        fail(err, options->address);
-        return -1;
-    }
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || !listen_on(fd, own, options->mode)) {
-        fail(err, own->path);
-        if (fd >= 0)
-            close(fd);
-        return -1;
-    }
-    return fd;
-}
-
-/* Connects once for every thread that may sit in accept(2). */
-static void wake(int listener, unsigned count)
-{
-    struct sockaddr_storage address;
-    socklen_t size = sizeof address;
-
-    if (getsockname(listener, (struct sockaddr *)&address, &size) != 0)
-        return;
-    for (unsigned i = 0; i < count; i++) {
-        int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        if (fd < 0)
-            return;
-        bool connected = connect(fd, (struct sockaddr *)&address, size) == 0;
-        close(fd);
-        if (!connected)
-            return;
-    }
-}
-
 static struct timespec after_ms(unsigned ms)
 {
     struct timespec at;
@@ -298,34 +181,47 @@ static struct timespec after_ms(unsigned ms)
     return at;
 }
 
-static bool is_past(const struct timespec *at)
+static bool is_before(const struct timespec *one, const struct timespec *other)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec > at->tv_sec || (now.tv_sec == at->tv_sec && now.tv_nsec >= at->tv_nsec);
+    return one->tv_sec < other->tv_sec ||
+           (one->tv_sec == other->tv_sec && one->tv_nsec < other->tv_nsec);
 }
 
-/* Whether a connection waits to be accepted. */
-static bool has_backlog(int listener)
+static bool is_past(const struct timespec *at)
 {
-    struct pollfd poller = {.fd = listener, .events = POLLIN};
+    struct timespec now = after_ms(0);
 
-    return poll(&poller, 1, 0) > 0;
+    return !is_before(&now, at);
+}
+
+/* The time from now to the moment at, none if it is past. */
+static struct timespec until(const struct timespec *at)
+{
+    struct timespec now = after_ms(0), left = {.tv_sec = 0};
+
+    if (!is_before(&now, at))
+        return left;
+    left.tv_sec = at->tv_sec - now.tv_sec;
+    left.tv_nsec = at->tv_nsec - now.tv_nsec;
+    if (left.tv_nsec < 0) {
+        left.tv_sec--;
+        left.tv_nsec += 1000000000;
+    }
+    return left;
 }
 
 /* The path goes first, so that nobody comes any more; who had come is still accepted. */
 static void close_own_listener(struct pool *pool, const struct timespec *deadline)
 {
-    remove_own(&pool->own);
+    listener_remove_path(&pool->listener);
     pthread_mutex_lock(&pool->mutex);
-    while (has_backlog(pool->listener) && !is_past(deadline)) {
+    while (listener_has_backlog(&pool->listener) && !is_past(deadline)) {
         struct timespec next = after_ms(WAKE_MS);
         pthread_cond_timedwait(&pool->changed, &pool->mutex, &next);
     }
     pthread_mutex_unlock(&pool->mutex);
     atomic_store(&pool->stopping, true);
-    shutdown(pool->listener, SHUT_RD);
+    listener_shut(&pool->listener);
 }
 
 /* Stops accepting and waits for the threads. Returns how many still serve. The others are
@@ -334,17 +230,17 @@ static void close_own_listener(struct pool *pool, const struct timespec *deadlin
 static unsigned drain(struct pool *pool)
 {
     struct timespec deadline = after_ms(pool->options->shutdown_ms);
-    bool own = *pool->own.path != '\0';
+    bool shared = listener_is_shared(&pool->listener);
 
-    if (own)
-        close_own_listener(pool, &deadline);
-    else
+    if (shared)
         atomic_store(&pool->stopping, true);
+    else
+        close_own_listener(pool, &deadline);
     pthread_mutex_lock(&pool->mutex);
     while (pool->running > 0 && !is_past(&deadline)) {
         struct timespec next = after_ms(WAKE_MS);
-        if (!own)
-            wake(pool->listener, pool->running);
+        if (shared)
+            listener_wake(&pool->listener, pool->running);
         pthread_cond_timedwait(&pool->changed, &pool->mutex, &next);
     }
     unsigned left = pool->running;
@@ -354,10 +250,29 @@ static unsigned drain(struct pool *pool)
     return left;
 }
 
+/* How many threads there are descriptors for: every connection has one, here and to PostgreSQL,
+ * and who serves a request must not find that there is none left to ask PostgreSQL by. */
+static unsigned affordable_threads(const struct server_options *options)
+{
+    unsigned others = options->descriptors - options->threads;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return options->threads;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_max >= options->descriptors)
+        return options->threads;
+    unsigned threads = limit.rlim_max > others ? (unsigned)limit.rlim_max - others : 1;
+    log_warn("%ju file descriptors are too few, see ulimit -n: %u are needed for %u threads",
+             (uintmax_t)limit.rlim_max, options->descriptors, options->threads);
+    return threads;
+}
+
 static bool start_threads(struct pool *pool, struct error *err)
 {
     pthread_attr_t attributes;
-    unsigned wanted = pool->options->threads;
+    unsigned wanted = affordable_threads(pool->options);
 
     pool->threads = calloc(wanted, sizeof *pool->threads);
     if (!pool->threads)
@@ -382,26 +297,12 @@ static bool start_threads(struct pool *pool, struct error *err)
     return pool->started == wanted;
 }
 
-/* Every connection has a descriptor, here and to PostgreSQL. */
-static void check_descriptors(const struct server_options *options)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_max < options->descriptors)
-        log_warn("%ju file descriptors are too few: up to %u are needed, see ulimit -n",
-                 (uintmax_t)limit.rlim_max, options->descriptors);
-}
-
-static void pool_init(struct pool *pool, const struct server_options *options, int listener,
-                      const struct own *own)
+static void pool_init(struct pool *pool, const struct server_options *options,
+                      const struct listener *listener)
 {
     pthread_condattr_t attributes;
 
-    *pool = (struct pool){.options = options, .listener = listener, .own = *own};
+    *pool = (struct pool){.options = options, .listener = *listener};
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -426,29 +327,56 @@ void server_block_signals(void)
     pthread_sigmask(SIG_BLOCK, &hang_up, NULL);
 }
 
-/* The next signal within ms milliseconds, 0 or less: none. One that stops comes before any number
+/* The next signal before the moment at, 0 or less: none. One that stops comes before any number
  * of others. */
-static int await_signal(const sigset_t *signals, unsigned ms)
+static int await_signal(const sigset_t *signals, const struct timespec *at)
 {
-    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    struct timespec left = until(at);
     static const struct timespec at_once = {0};
     sigset_t stops = *signals;
 
     sigdelset(&stops, SIGHUP);
     int received = sigtimedwait(&stops, NULL, &at_once);
-    return received > 0 ? received : sigtimedwait(signals, NULL, &time);
+    return received > 0 ? received : sigtimedwait(signals, NULL, &left);
+}
+
+/* Whether the threads can be relied on: since the last look one has taken a step, or there is
+ * nothing to do. Every wait of theirs has a bound, so that all of them do neither only if
+ * they hang. *seen is the number of steps at the last look. */
+static bool is_alive(struct pool *pool, unsigned *seen)
+{
+    unsigned steps = atomic_load(&pool->steps);
+    bool moved = steps != *seen;
+
+    *seen = steps;
+    return moved || !listener_has_backlog(&pool->listener);
 }
 
 /* Until told to stop. */
-static void await_stop(const struct server_options *options, const sigset_t *signals)
+static void await_stop(struct pool *pool, const sigset_t *signals)
 {
+    const struct server_options *options = pool->options;
+    unsigned watch_ms = notify_watchdog_ms() / WATCHES, seen = 0;
+    struct timespec next_tick = after_ms(0), next_watch = after_ms(0);
     int received = 0;
 
     while (received <= 0 || received == SIGHUP) {
-        received = await_signal(signals, options->tick(options->context));
-        if (received == SIGHUP)
+        if (is_past(&next_tick))
+            next_tick = after_ms(options->tick(options->context));
+        if (watch_ms > 0 && is_past(&next_watch)) {
+            next_watch = after_ms(watch_ms);
+            if (is_alive(pool, &seen))
+                notify_alive();
+        }
+        bool watch_first = watch_ms > 0 && is_before(&next_watch, &next_tick);
+        received = await_signal(signals, watch_first ? &next_watch : &next_tick);
+        if (received == SIGHUP) {
+            notify_reloading();
             options->reload(options->context);
+            notify_ready();
+        }
     }
+    notify_stopping();
     log_info("stopping: %s", strsignal(received));
 }
 
@@ -456,11 +384,10 @@ bool server_run(const struct server_options *options, unsigned *left, struct err
 {
     static struct pool pool; /* threads that outlive the drain still look at it */
     sigset_t signals;
-    struct own own = {.path = ""};
-    int listener = open_listener(options, &own, err);
+    struct listener listener;
 
     *left = 0;
-    if (listener < 0)
+    if (!listener_open(&listener, &options->listener, err))
         return false;
     /* Every thread inherits the mask, so that the signals are waited for here alone. libfcgi
      * would install handlers of its own where it finds the default. */
@@ -469,18 +396,18 @@ bool server_run(const struct server_options *options, unsigned *left, struct err
     signal(SIGPIPE, SIG_IGN);
     signal(SIGUSR1, SIG_IGN); /* to libfcgi it means that no more is to be accepted */
     FCGX_Init();
-    check_descriptors(options);
-    pool_init(&pool, options, listener, &own);
+    pool_init(&pool, options, &listener);
     bool started = start_threads(&pool, err);
     if (started) {
-        log_info("serving with %u threads", options->threads);
-        await_stop(options, &signals);
+        log_info("serving with %u threads", pool.started);
+        notify_ready();
+        await_stop(&pool, &signals);
     }
     *left = drain(&pool);
     if (*left == 0)
         free(pool.threads);
     else
         log_warn("stopped with %u requests or kept connections left", *left);
-    close(listener);
+    listener_close(&pool.listener);
     return started;
 }

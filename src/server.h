@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * The listening socket, the threads, libfcgi's loop, and the drain at the end. Knows no path
- * and no JSON. The one module that uses libfcgi.
+ * The threads, libfcgi's loop, and the drain at the end. Knows no path and no JSON. The one
+ * module that uses libfcgi.
  */
 #ifndef SERVER_H
 #define SERVER_H
 
 #include "error.h"
+#include "listener.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -16,11 +17,9 @@ struct input;
 struct output;
 
 struct server_options {
-    const char *address; /* "unix:/path"; NULL: the socket comes from systemd (LISTEN_FDS) or is
-                            file descriptor 0 (spawn-fcgi) */
-    mode_t mode;         /* of a socket that is made */
+    struct listener_options listener;
     unsigned threads;
-    unsigned descriptors; /* that may be open at once, all told; fewer: a warning */
+    unsigned descriptors; /* that may be open at once; where fewer may, there are fewer threads */
     unsigned request_ms;  /* bound of waiting for the web server in the middle of a request */
     unsigned shutdown_ms; /* bound of answering what was accepted, once told to stop */
     /* Serves one request; called by every thread. */
@@ -31,17 +30,13 @@ struct server_options {
     void *context;
 };
 
-/* Whether a socket could be made at address; NULL, which needs none, is fine. Makes nothing. False
- * with *err. */
-bool server_check_address(const char *address, struct error *err)
-    __attribute__((warn_unused_result));
-
 /* From here on a SIGHUP waits for server_run. To be called before anything slow. */
 void server_block_signals(void);
 
 /* Listens, serves until SIGTERM or SIGINT, stops accepting, answers what was accepted and what
- * arrives on kept connections until the peer lets go or shutdown_ms are over. To be called
- * once, before any other thread. False with *err: there is no socket, or no thread could be
+ * arrives on kept connections until the peer lets go or shutdown_ms are over. The service
+ * manager (notify.h) hears of each turn, and of the threads as long as they get on with it. To be
+ * called once, before any other thread. False with *err: there is no socket, or no thread could be
  * made. *left becomes the number of threads that still serve because shutdown_ms were over:
  * what they use must not be freed. */
 bool server_run(const struct server_options *options, unsigned *left, struct error *err)

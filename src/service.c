@@ -186,16 +186,18 @@ unsigned service_tick(void *context)
     return generation->config.tidy_ms;
 }
 
+static bool differ(const char *one, const char *other)
+{
+    return strcmp(one ? one : "", other ? other : "") != 0;
+}
+
 /* Says which of the settings that only a start reads have changed. */
 static void warn_of_restart(const struct config *old, const struct config *new)
 {
-    const char *old_address = old->address ? old->address : "";
-    const char *new_address = new->address ? new->address : "";
-
-    if (strcmp(old_address, new_address) != 0 || old->mode != new->mode ||
-        old->threads != new->threads || old->shutdown_ms != new->shutdown_ms)
-        log_warn("listener address, mode, threads and shutdown_timeout change with a restart "
-                 "only");
+    if (differ(old->address, new->address) || old->mode != new->mode ||
+        differ(old->peer_users, new->peer_users) || old->threads != new->threads || old->shutdown_ms != new->shutdown_ms)
+        log_warn("listener address, mode, peer_users, threads and shutdown_timeout change with a "
+                 "restart only");
 }
 
 /* A database that is away at this moment comes back, but a new one may just be misspelt. */

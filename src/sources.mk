@@ -29,9 +29,12 @@ libcatalog_a_SOURCES = \
 	%D%/hcl.c %D%/hcl.h \
 	%D%/hcl_json.c %D%/hcl_json.h \
 	%D%/hcl_tree.c %D%/hcl_tree.h \
+	%D%/listener.c %D%/listener.h \
 	%D%/log.c %D%/log.h \
 	%D%/namespace_path.c %D%/namespace_path.h \
+	%D%/notify.c %D%/notify.h \
 	%D%/operation.c %D%/operation.h \
+	%D%/peer.c %D%/peer.h \
 	%D%/policy.c %D%/policy.h \
 	%D%/policy_default.c %D%/policy_default.h \
 	%D%/policy_names.c %D%/policy_names.h \

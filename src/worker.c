@@ -4,6 +4,7 @@
  */
 #include "config.h"
 #include "log.h"
+#include "notify.h"
 #include "policy.h"
 #include "schema.h"
 #include "server.h"
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 static const char usage[] =
@@ -26,6 +28,15 @@ static const char usage[] =
 static void report(const struct error *err)
 {
     log_error("%s%s%s", err->text, *err->detail ? ": " : "", err->detail);
+}
+
+static struct listener_options listener_options(const struct config *config)
+{
+    return (struct listener_options){
+        .address = config->address,
+        .mode = config->mode,
+        .peer_users = config->peer_users,
+    };
 }
 
 static bool compile_policy(void *context, const char *namespace_path, const char *name,
@@ -48,7 +59,8 @@ static bool test(const struct config *config, struct db *db, struct error *err)
 {
     unsigned faults = 0;
 
-    if (!server_check_address(config->address, err) || !schema_check(db, err) || !store_policy_each(db, compile_policy, &faults, err)) {
+    struct listener_options listener = listener_options(config);
+    if (!listener_check(&listener, err) || !schema_check(db, err) || !store_policy_each(db, compile_policy, &faults, err)) {
         report(err);
         return false;
     }
@@ -76,8 +88,7 @@ static bool serve(struct service *service, struct error *err)
         return false;
     bool served = server_run(
         &(struct server_options){
-            .address = config->address,
-            .mode = config->mode,
+            .listener = listener_options(config),
             .threads = config->threads,
             .descriptors = config->threads + 2 * config->max_connections + 16,
             .request_ms = config->request_ms,
@@ -93,6 +104,16 @@ static bool serve(struct service *service, struct error *err)
     if (left > 0) /* they still use the database: nothing may be freed */
         _exit(served ? EXIT_SUCCESS : EXIT_FAILURE);
     return served;
+}
+
+/* Nothing here needs root's rights, and what never has them cannot lose them to anybody. Nor will
+ * any program have more rights that somebody might make the worker start. */
+static bool has_few_rights(void)
+{
+    uid_t real, effective, saved;
+
+    return getresuid(&real, &effective, &saved) == 0 && real != 0 && effective != 0 &&
+           saved != 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 }
 
 int main(int argc, char *argv[])
@@ -118,8 +139,14 @@ int main(int argc, char *argv[])
             return EXIT_FAILURE;
         }
     }
+    if (!has_few_rights()) {
+        log_error("runtime-catalogd does not run as root: start it as a user of its own, with "
+                  "systemd's User= or runuser -u");
+        return EXIT_FAILURE;
+    }
     json_object_seed(0); /* before the first thread: jansson's hash is seeded once */
     server_block_signals();
+    notify_open();
     struct service *service = service_open(path, &err);
     if (!service)
         report(&err);

@@ -1,29 +1,14 @@
 #!/usr/bin/python3
 """The FastCGI socket itself: a peer that stops in the middle of something holds nobody up, and
 what it sends whole is served."""
-import struct
 import sys
 
 sys.path.append(sys.path[0] + "/../lib")
+from fastcgi import STDIN, begin, parameters, received, record, request_pairs  # noqa: E402
 from harness import CATALOG, CONTAINER, stack  # noqa: E402
 from processes import wait_for  # noqa: E402
 
-BEGIN, PARAMS, STDIN = 1, 4, 5 # types of FastCGI's records
 THREADS = 64
-
-
-def record(kind, content=b""):
-    return struct.pack("!BBHHBx", 1, kind, 1, len(content), 0) + content
-
-
-def begin(keep):
-    return record(BEGIN, struct.pack("!HB5x", 1, keep))
-
-
-def parameters(**pairs):
-    content = b"".join(struct.pack("!BI", len(name), len(value) | 1 << 31) + name.encode() + value.encode()
-                       for name, value in pairs.items())
-    return record(PARAMS, content) + record(PARAMS)
 
 
 with stack(plan=13, worker={"storage": 'connect_timeout = "200ms"', "listener": 'request_timeout = "500ms"'}) as s:
@@ -31,14 +16,10 @@ with stack(plan=13, worker={"storage": 'connect_timeout = "200ms"', "listener": 
         """What comes back until the worker hangs up."""
         with s.connect_to_worker() as peer:
             peer.sendall(data)
-            answer = b""
-            while piece := peer.recv(65536):
-                answer += piece
-            return answer
+            return received(peer)
 
     def request(method, path, length=0):
-        return parameters(REQUEST_METHOD=method, REQUEST_URI=path, DOCUMENT_URI=path, CONTENT_LENGTH=str(length),
-                          REMOTE_ADDR="127.0.0.1", RUNTIME_CATALOG_NAMESPACE="", HTTP_X_VAULT_TOKEN=s.root_token)
+        return parameters(request_pairs(method, path, s.root_token, length))
 
     read = begin(0) + request("GET", CATALOG) + record(STDIN)
     write = begin(0) + request("PUT", CONTAINER + "example", 2) + record(STDIN, b"{}") + record(STDIN)

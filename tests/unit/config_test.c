@@ -24,6 +24,7 @@ static void defaults_hold_where_nothing_is_said(void **state)
     assert_int_equal(config.max_connections, 8);
     assert_null(config.address);
     assert_int_equal(config.mode, 0660);
+    assert_null(config.peer_users);
     assert_int_equal(config.connect_ms, 2000);
     assert_int_equal(config.pool_ms, 2000);
     assert_int_equal(config.statement_ms, 5000);
@@ -65,6 +66,8 @@ static const struct {
      "4: listener mode: must be an octal number in quotes, such as \"0660\""},
     {"listener \"fastcgi\" { address = \"tcp:1\" }",
      "4: listener address: must be \"unix:\" and an absolute path of 107 bytes at most"},
+    {"listener \"fastcgi\" { peer_users = \"www-data\" }",
+     "4: listener peer_users: must be a list of users, such as [\"www-data\"]"},
     {"listener \"fastcgi\" { max_request_size = \"1TiB\" }",
      "4: listener max_request_size: must be a size from 1KiB to 32MiB, such as \"1MiB\""},
     {"cache { max_staleness = \"soon\" }",
