@@ -11,7 +11,8 @@ MIGRATIONS = \
 	%D%/migrations/0009_endpoints.sql \
 	%D%/migrations/0010_plugin_endpoints.sql \
 	%D%/migrations/0011_namespaces.sql \
-	%D%/migrations/0012_follow.sql
+	%D%/migrations/0012_follow.sql \
+	%D%/migrations/0013_tidy_namespace.sql
 QUERIES = \
 	%D%/queries/retention.sql \
 	%D%/queries/sizes.sql \

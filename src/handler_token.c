@@ -239,7 +239,7 @@ bool handler_token_tidy(struct call *call, struct error *err)
     unsigned count = TIDY_BATCH;
 
     for (int batch = 0; batch < TIDY_BATCHES && count == TIDY_BATCH; batch++) {
-        if (!store_token_api_tidy(call->db, TIDY_BATCH, &count, err))
+        if (!store_token_api_tidy(call->db, call->credential, TIDY_BATCH, &count, err))
             return false;
     }
     call->response->status = 202;

@@ -164,7 +164,7 @@ static void tidy(struct db *db)
 
     db_set_deadline(TIDY_MS);
     while (count == TIDY_BATCH) {
-        if (!store_token_api_tidy(db, TIDY_BATCH, &count, &err)) {
+        if (!store_token_api_tidy_all(db, TIDY_BATCH, &count, &err)) {
             log_debug("tokens that have ended were not deleted: %s", err.detail);
             break;
         }

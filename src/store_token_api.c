@@ -308,7 +308,27 @@ bool store_token_api_revoke(struct db *db, const struct credential *credential,
     return result != NULL;
 }
 
-bool store_token_api_tidy(struct db *db, unsigned batch, unsigned *count, struct error *err)
+bool store_token_api_tidy(struct db *db, const struct credential *credential, unsigned batch,
+                          unsigned *count, struct error *err)
+{
+    static const struct db_statement statement = {
+        .name = "token_tidy_by_caller",
+        .parameters = CREDENTIAL_PARAMETERS + 1,
+        .sql = "SELECT runtime_catalog.tidy_namespace(caller.namespace_id, $7::integer)"
+               /* */ STORE_CALLER_FROM,
+    };
+    struct db_parameter parameters[CREDENTIAL_PARAMETERS + 1];
+    number_text text;
+
+    credential_parameters(parameters, credential, false);
+    parameters[CREDENTIAL_PARAMETERS] = number(text, batch);
+    struct db_result *result = one_row(db, &statement, parameters, err);
+    *count = result ? (unsigned)column_number(result, 0) : 0;
+    db_result_free(result);
+    return result != NULL;
+}
+
+bool store_token_api_tidy_all(struct db *db, unsigned batch, unsigned *count, struct error *err)
 {
     static const struct db_statement statement = {
         .name = "token_tidy",

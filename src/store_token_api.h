@@ -99,8 +99,12 @@ bool store_token_api_revoke(struct db *db, const struct credential *credential,
                             const struct token_target *target, bool keep_children, bool *found,
                             struct error *err) __attribute__((warn_unused_result));
 
-/* Deletes up to batch tokens that have ended. *count: how many. */
-bool store_token_api_tidy(struct db *db, unsigned batch, unsigned *count, struct error *err)
+/* Deletes up to batch tokens of the caller's namespace that have ended. *count: how many. */
+bool store_token_api_tidy(struct db *db, const struct credential *credential, unsigned batch,
+                          unsigned *count, struct error *err) __attribute__((warn_unused_result));
+
+/* The same of all namespaces, for the worker itself. */
+bool store_token_api_tidy_all(struct db *db, unsigned batch, unsigned *count, struct error *err)
     __attribute__((warn_unused_result));
 
 #endif

@@ -303,7 +303,7 @@ STORED = ("SELECT (SELECT count(*) FROM runtime_catalog.runtime WHERE name = 'he
           "       (SELECT count(*) FROM runtime_catalog.token)")
 
 PLAN = (len(CREATED) + len(CREATED_ORPHANS) + len(NOT_CREATED) + len(ANSWERS) + 3 * len(ENDPOINTS) + len(RENEWED)
-        + len(REVOKED) + 2 * len(ENDINGS) + 2 * len(WRITES) + 52)
+        + len(REVOKED) + 2 * len(ENDINGS) + 2 * len(WRITES) + 53)
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -656,8 +656,13 @@ def tidying(s, tokens):
     before = s.cluster.sql(live)
     s.cluster.sql("UPDATE runtime_catalog.token SET used_up_at = used_up_at - interval '5 minutes'")
     s.tap.ok(int(s.cluster.sql(ended)) > 3, "there are tokens that have ended", s.cluster.sql(ended))
+    foreign = "runtime_catalog.token WHERE accessor = repeat('f', 24)"
+    s.cluster.sql("INSERT INTO runtime_catalog.token (hash, accessor, namespace_id, policies, expires_at) SELECT sha256('f'),"
+                  " repeat('f', 24), id, '{}', now() FROM runtime_catalog.namespace WHERE path = 'empty/'")
     s.answer("tidy", s.request("PUT", TOKEN + "tidy"), 202)
-    s.tap.equal(s.cluster.sql(ended), "0", "deletes them")
+    s.tap.equal(s.cluster.sql(f"SELECT count(*) FROM {foreign}"), "1", "leaves those of other namespaces alone")
+    s.cluster.sql(f"DELETE FROM {foreign}")
+    s.tap.equal(s.cluster.sql(ended), "0", "deletes the others")
     s.tap.equal(s.cluster.sql(live), before, "and no other")
 
     s.stop_worker()

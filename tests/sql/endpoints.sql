@@ -2,7 +2,7 @@
 
 BEGIN;
 SET LOCAL search_path = pgtap, pg_catalog;
-SELECT plan(205);
+SELECT plan(211);
 
 INSERT INTO runtime_catalog.namespace (id, path, parent_id)
 VALUES (1001, 'team-a/', 1), (1002, 'team-b/', 1), (1011, 'team-a/x/', 1001);
@@ -386,6 +386,23 @@ SELECT is(pg_temp.names(), 'alive root use1 usedNow', 'and takes along what ends
 SELECT is(runtime_catalog.tidy_tokens(10), 0::bigint, 'tidy: once');
 SELECT is((SELECT count(*) FROM runtime_catalog.change WHERE operation = 'delete' AND key ->> 'accessor' = pg_temp.accessor('grand3')), 1::bigint,
           'what tidying takes is history');
+
+-- tidy_namespace
+
+DO $$
+BEGIN
+    PERFORM pg_temp.issue('old1',   1001, ttl => '-3 hours'),
+            pg_temp.issue('old2',   1002, ttl => '-2 hours'),
+            pg_temp.issue('used2',  1002, uses => 0),
+            pg_temp.issue('now2',   1002, uses => 0),
+            pg_temp.issue('alive2', 1002, ttl => '1 hour');
+END
+$$;
+UPDATE runtime_catalog.token SET used_up_at = clock_timestamp() - interval '5 minutes' WHERE accessor = pg_temp.accessor('used2');
+SELECT is(runtime_catalog.tidy_namespace(namespace_id, batch), 0::bigint, format('tidy namespace %s, %s at most', coalesce(namespace_id::text, 'null'), batch))
+  FROM (VALUES (NULL::bigint, 10), (1, 10), (1003, 10), (1002, 0)) AS tried (namespace_id, batch);
+SELECT is(runtime_catalog.tidy_namespace(1002, 10), 2::bigint, 'tidy: what had ended of one namespace');
+SELECT is(pg_temp.names(), 'alive alive2 now2 old1 root use1 usedNow', 'and of no other');
 
 -- delete_policy
 

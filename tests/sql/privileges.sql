@@ -2,7 +2,7 @@
 
 BEGIN;
 SET LOCAL search_path = pgtap, pg_catalog;
-SELECT plan(207);
+SELECT plan(209);
 
 -- A role that nobody granted anything has what PUBLIC has.
 CREATE ROLE runtime_catalog_stranger;
@@ -174,6 +174,7 @@ SELECT *
        ('X',       'X',    '',     '',    '',    'renew_token(bigint, bytea, bytea, text, bigint, bigint)'),
        ('X',       'X',    '',     '',    '',    'revoke_token(bigint, bytea, bytea, text, boolean)'),
        ('X',       'X',    'X',    '',    '',    'tidy_tokens(integer)'),
+       ('X',       'X',    '',     '',    '',    'tidy_namespace(bigint, integer)'),
        ('X',       'X',    '',     '',    '',    'delete_policy(bigint, text)'),
        ('X',       'X',    '',     '',    '',    'delete_plugin(bigint, text, text, text)'),
        ('X',       '',     'X',    '',    '',    'namespace_label(bigint)'),
@@ -274,6 +275,7 @@ SELECT is(pg_temp.attempt(role, statement), expected, format('%s: %s', role, sta
                ('worker',   'SELECT runtime_catalog.reach_token(1001, NULL, NULL, repeat(''t'', 24))',                '42501'),
                ('worker',   'SELECT runtime_catalog.rfc3339(now())',                                                  '42501'),
                ('worker',   'SELECT runtime_catalog.tidy_tokens(1)',                                                  '1'),
+               ('worker',   'SELECT runtime_catalog.tidy_namespace(1001, 1)',                                         '1'),
                ('worker',   'SELECT * FROM runtime_catalog.policy',                                                   '1'),
                ('worker',   'INSERT INTO runtime_catalog.policy (namespace_id, name, text) VALUES (1001, ''p'', ''x'') '
                             'ON CONFLICT (namespace_id, name) DO UPDATE SET text = excluded.text, updated_at = now()', '1'),

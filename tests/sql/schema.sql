@@ -59,6 +59,7 @@ SELECT set_eq(
              ('function revoke_token(namespace_id bigint, caller_hash bytea, target_hash bytea, target_accessor text, '
               'keep_children boolean)'),
              ('function tidy_tokens(batch integer)'),
+             ('function tidy_namespace(namespace_id bigint, batch integer)'),
              ('function delete_policy(namespace_id bigint, name text)'),
              ('function delete_plugin(namespace_id bigint, type text, name text, version text)'),
              ('function namespace_label(id bigint)'),
@@ -159,6 +160,7 @@ SELECT set_eq(
              ('renew_token',       'plpgsql', true,  'v', 'u'),
              ('revoke_token',      'plpgsql', true,  'v', 'u'),
              ('tidy_tokens',       'sql',     true,  'v', 'u'),
+             ('tidy_namespace',    'sql',     true,  'v', 'u'),
              ('delete_policy',     'sql',     false, 'v', 'u'),
              ('delete_plugin',     'sql',     false, 'v', 'u'),
              ('namespace_label',   'sql',     false, 'i', 'u'),
