@@ -1,18 +1,10 @@
-/* SPDX-License-Identifier: MIT
- *
- * Every wait has a bound and runs over poll(2), so that no answer of PostgreSQL's, and no
- * missing one, holds a thread for longer. A statement that took too long is not cancelled: its
- * connection is given up, because a cancelled COMMIT may still have happened.
- */
+/* SPDX-License-Identifier: MIT */
 #include "db.h"
 
+#include "db_connection.h"
+#include "db_servers.h"
 #include "text.h"
 
-#include <libpq-fe.h>
-
-#include <assert.h>
-#include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -22,15 +14,9 @@
 enum {
     RETRY_MS = 250, /* between two attempts to reach a database that is away */
     STALL_MS = 250, /* a pool of which no connection came free for so long hangs */
-    PREPARED_MAX = 48,
-};
-
-struct connection {
-    struct connection *next; /* in the list of idle ones */
-    PGconn *pg;
-    const struct db_statement *prepared[PREPARED_MAX];
-    size_t prepared_count;
-    bool timed_out; /* a statement got no answer in time */
+    LOOK_MS = 1000, /* between two looks for a server that fits better, and ten times as long */
+    ATTEMPTS = 4,   /* at a statement */
+    PAUSE_MS = 10,  /* before the second attempt, half of it or more; twice that before the next */
 };
 
 enum state {
@@ -40,7 +26,8 @@ enum state {
 };
 
 struct db {
-    struct db_options options; /* its strings are ours */
+    struct db_options options; /* application_name is ours */
+    struct db_servers servers;
 
     pthread_mutex_t mutex; /* guards everything below */
     pthread_cond_t changed;
@@ -49,230 +36,313 @@ struct db {
     unsigned waiting;     /* callers who wait for a connection */
     int64_t moved_at;     /* when a connection was lent or came back last */
     enum state state;
-    bool trying;      /* not STATE_GOOD: somebody is making the next attempt to connect */
-    int64_t retry_at; /* no attempt before */
+    bool trying;               /* not STATE_GOOD: somebody is making the next attempt to connect */
+    int64_t retry_at;          /* no attempt before */
+    enum error_code away_code; /* STATE_AWAY: what it came of */
+
+    size_t server;       /* that answered last, and is asked first */
+    uint64_t generation; /* of connections: those of an older one are not used any more */
+    bool poor;           /* they are to a server that will do while there is no better one */
+    bool looking;        /* poor: somebody looks for a better one */
+    int64_t look_at;     /* poor: nobody looks before */
+    int64_t distrust_at; /* no new generation because of a refusal before */
+    enum keeping *keeping; /* of each server */
+    char system[24];       /* the cluster, and the greatest timeline of it that was seen */
+    unsigned timeline;
+    char described[160]; /* what the log said last of who answers */
 };
 
-static _Thread_local int64_t thread_deadline; /* of now_ms(); 0: none */
+static _Thread_local int64_t thread_deadline; /* 0: none */
 
-/* Milliseconds of a clock that nobody sets. */
-static int64_t now_ms(void)
-{
-    struct timespec now;
+/* What may be done about a refusal before the caller hears of it. */
+enum remedy {
+    REMEDY_NONE = 0,
+    REMEDY_RETRY,      /* the same once more, after a moment */
+    REMEDY_RECONNECT,  /* likewise, with new connections only */
+    REMEDY_UNPREPARED, /* likewise, and statements are not prepared any more */
+};
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
+#define AWAY "storage is not available"
+#define BUSY "storage is busy"
+#define READ_ONLY "storage is read-only"
+#define FAULT "internal error"
+#define NO_NAMESPACE "the namespace does not exist"
 
-/* What PostgreSQL refused, as our errors: by constraint first, then by SQLSTATE, whole or by
- * class (its first two characters). PostgreSQL manual, appendix A. */
-static const struct {
-    const char *constraint;
+/* What PostgreSQL refuses, and what becomes of it: the first row that fits counts, all else is
+ * ERROR_INTERNAL. A remedy is used only where it is certain that nothing was committed. SQLSTATEs
+ * are those of the PostgreSQL manual, appendix A. sql/README.md has the same table for the DBA. */
+static const struct refusal {
+    const char *key; /* a constraint's name, a SQLSTATE, or the first two characters of a class */
     enum error_code code;
-    const char *text; /* NULL: our own trigger's, which has a number in it */
-} constraints[] = {
-    {"plugin_runtime_fkey", ERROR_IN_USE, "the runtime is still in use"},
-    {"runtime_name_check", ERROR_BAD_REQUEST,
-     "name: 255 bytes at most, letters, digits, '_', '-' and '.', no '..'"},
-    {"runtime_type_check", ERROR_BAD_REQUEST, "type: \"container\" is the only one"},
-    {"runtime_oci_runtime_check", ERROR_BAD_REQUEST, "oci_runtime: 4096 bytes at most"},
-    {"runtime_cgroup_parent_check", ERROR_BAD_REQUEST, "cgroup_parent: 4096 bytes at most"},
-    {"runtime_cpu_nanos_check", ERROR_BAD_REQUEST, "runtime cpu in nanos cannot be negative"},
-    {"runtime_memory_bytes_check", ERROR_BAD_REQUEST,
-     "runtime memory in bytes cannot be negative"},
-    {"plugin_type_check", ERROR_BAD_REQUEST,
-     "type: must be \"auth\", \"database\", \"secret\" or \"unknown\""},
-    {"plugin_name_check", ERROR_BAD_REQUEST,
-     "name: 255 bytes of printable ASCII at most, without blanks and without \"..\""},
-    {"plugin_version_check", ERROR_BAD_REQUEST, "version: 255 bytes of printable ASCII at most"},
-    {"plugin_command_check", ERROR_BAD_REQUEST, "command: 4096 bytes at most"},
-    {"plugin_args_check", ERROR_BAD_REQUEST, "args: 4096 bytes at most, all together"},
-    {"plugin_env_check", ERROR_BAD_REQUEST, "env: 4096 bytes at most, all together"},
-    {"plugin_sha256_check", ERROR_BAD_REQUEST, "sha256: must be 64 hexadecimal digits"},
-    {"plugin_oci_image_check", ERROR_BAD_REQUEST, "oci_image: 4096 bytes at most"},
-    {"policy_name_check", ERROR_BAD_REQUEST,
-     "name: 255 bytes of printable ASCII at most, no upper case, not \"root\""},
-    {"policy_text_check", ERROR_BAD_REQUEST, "policy: 524288 bytes at most"},
-    {"token_policies_check", ERROR_BAD_REQUEST, "policies: 4096 bytes at most"},
-    {"token_display_name_check", ERROR_BAD_REQUEST, "display_name: 4096 bytes at most"},
-    {"token_meta_check", ERROR_BAD_REQUEST, "meta: 4096 bytes at most"},
-    /* The caller's own token, parent of what it issues, went at this very moment. */
-    {"token_parent_fkey", ERROR_PERMISSION_DENIED, ERROR_TEXT_INVALID_TOKEN},
-    {"namespace_path_check", ERROR_BAD_REQUEST,
+    enum remedy remedy;
+    const char *text; /* for the client; NULL: the message, which our own trigger makes */
+} refusals[] = {
+    {"schema_version_pkey", ERROR_ALREADY_DONE, REMEDY_NONE, "this migration has run already"},
+    {"schema_version_version_check", ERROR_INTERNAL, REMEDY_NONE, FAULT},
+    {"schema_version_name_check", ERROR_INTERNAL, REMEDY_NONE, FAULT},
+    {"schema_version_oldest_worker_check", ERROR_INTERNAL, REMEDY_NONE, FAULT},
+    {"schema_version_checksum_check", ERROR_INTERNAL, REMEDY_NONE, FAULT},
+
+    {"change_pkey", ERROR_INTERNAL, REMEDY_NONE, FAULT},
+    {"change_operation_check", ERROR_INTERNAL, REMEDY_NONE, FAULT},
+
+    {"namespace_pkey", ERROR_INTERNAL, REMEDY_NONE, FAULT},
+    {"namespace_path_key", ERROR_ALREADY_DONE, REMEDY_NONE, "namespace already exists"},
+    {"namespace_id_path_key", ERROR_INTERNAL, REMEDY_NONE, FAULT},
+    {"namespace_id_check", ERROR_INTERNAL, REMEDY_NONE, FAULT},
+    {"namespace_path_check", ERROR_BAD_REQUEST, REMEDY_NONE,
      "namespace: letters, digits, '_', '-' and '.', which is not the first, 512 bytes of path at "
      "most"},
-    {"namespace_reserved_check", ERROR_BAD_REQUEST,
+    {"namespace_reserved_check", ERROR_BAD_REQUEST, REMEDY_NONE,
      "root, sys, audit, auth, cubbyhole and identity are reserved paths and cannot be used as "
      "namespace names"},
-    {"namespace_path_key", ERROR_ALREADY_DONE, "namespace already exists"},
-    {"namespace_custom_metadata_check", ERROR_BAD_REQUEST,
+    {"namespace_max_runtimes_check", ERROR_BAD_REQUEST, REMEDY_NONE,
+     "max_runtimes: cannot be negative"},
+    {"namespace_custom_metadata_check", ERROR_BAD_REQUEST, REMEDY_NONE,
      "custom_metadata: 4096 bytes at most"},
-    {"runtime_limit", ERROR_BAD_REQUEST, NULL},
     /* A namespace that went while somebody was about to put something into it. */
-    {"namespace_parent_fkey", ERROR_NOT_FOUND, "the namespace does not exist"},
-    {"runtime_namespace_fkey", ERROR_NOT_FOUND, "the namespace does not exist"},
-    {"plugin_namespace_fkey", ERROR_NOT_FOUND, "the namespace does not exist"},
-    {"policy_namespace_fkey", ERROR_NOT_FOUND, "the namespace does not exist"},
-    {"token_namespace_fkey", ERROR_NOT_FOUND, "the namespace does not exist"},
-    {"schema_version_pkey", ERROR_ALREADY_DONE, "this migration has run already"},
+    {"namespace_parent_fkey", ERROR_NOT_FOUND, REMEDY_NONE, NO_NAMESPACE},
+    {"runtime_namespace_fkey", ERROR_NOT_FOUND, REMEDY_NONE, NO_NAMESPACE},
+    {"plugin_namespace_fkey", ERROR_NOT_FOUND, REMEDY_NONE, NO_NAMESPACE},
+    {"policy_namespace_fkey", ERROR_NOT_FOUND, REMEDY_NONE, NO_NAMESPACE},
+    {"token_namespace_fkey", ERROR_NOT_FOUND, REMEDY_NONE, NO_NAMESPACE},
+
+    {"runtime_pkey", ERROR_INTERNAL, REMEDY_NONE, FAULT},
+    {"runtime_limit", ERROR_BAD_REQUEST, REMEDY_NONE, NULL},
+    {"runtime_name_check", ERROR_BAD_REQUEST, REMEDY_NONE,
+     "name: 255 bytes at most, letters, digits, '_', '-' and '.', no '..'"},
+    {"runtime_type_check", ERROR_BAD_REQUEST, REMEDY_NONE, "type: \"container\" is the only one"},
+    {"runtime_oci_runtime_check", ERROR_BAD_REQUEST, REMEDY_NONE,
+     "oci_runtime: 4096 bytes at most"},
+    {"runtime_cgroup_parent_check", ERROR_BAD_REQUEST, REMEDY_NONE,
+     "cgroup_parent: 4096 bytes at most"},
+    {"runtime_cpu_nanos_check", ERROR_BAD_REQUEST, REMEDY_NONE,
+     "runtime cpu in nanos cannot be negative"},
+    {"runtime_memory_bytes_check", ERROR_BAD_REQUEST, REMEDY_NONE,
+     "runtime memory in bytes cannot be negative"},
+
+    {"plugin_pkey", ERROR_INTERNAL, REMEDY_NONE, FAULT},
+    {"plugin_runtime_fkey", ERROR_IN_USE, REMEDY_NONE, "the runtime is still in use"},
+    {"plugin_runtime_check", ERROR_INTERNAL, REMEDY_NONE, FAULT},
+    {"plugin_type_check", ERROR_BAD_REQUEST, REMEDY_NONE,
+     "type: must be \"auth\", \"database\", \"secret\" or \"unknown\""},
+    {"plugin_name_check", ERROR_BAD_REQUEST, REMEDY_NONE,
+     "name: 255 bytes of printable ASCII at most, without blanks and without \"..\""},
+    {"plugin_version_check", ERROR_BAD_REQUEST, REMEDY_NONE,
+     "version: 255 bytes of printable ASCII at most"},
+    {"plugin_command_check", ERROR_BAD_REQUEST, REMEDY_NONE, "command: 4096 bytes at most"},
+    {"plugin_args_check", ERROR_BAD_REQUEST, REMEDY_NONE,
+     "args: 4096 bytes at most, all together"},
+    {"plugin_env_check", ERROR_BAD_REQUEST, REMEDY_NONE,
+     "env: 4096 bytes at most, all together"},
+    {"plugin_sha256_check", ERROR_BAD_REQUEST, REMEDY_NONE,
+     "sha256: must be 64 hexadecimal digits"},
+    {"plugin_oci_image_check", ERROR_BAD_REQUEST, REMEDY_NONE, "oci_image: 4096 bytes at most"},
+
+    {"policy_pkey", ERROR_INTERNAL, REMEDY_NONE, FAULT},
+    {"policy_name_check", ERROR_BAD_REQUEST, REMEDY_NONE,
+     "name: 255 bytes of printable ASCII at most, no upper case, not \"root\""},
+    {"policy_text_check", ERROR_BAD_REQUEST, REMEDY_NONE, "policy: 524288 bytes at most"},
+
+    {"token_pkey", ERROR_INTERNAL, REMEDY_NONE, FAULT},
+    {"token_accessor_key", ERROR_INTERNAL, REMEDY_NONE, FAULT},
+    /* The caller's own token, parent of what it issues, went at this very moment. */
+    {"token_parent_fkey", ERROR_PERMISSION_DENIED, REMEDY_NONE, ERROR_TEXT_INVALID_TOKEN},
+    {"token_parent_check", ERROR_INTERNAL, REMEDY_NONE, FAULT},
+    {"token_hash_check", ERROR_INTERNAL, REMEDY_NONE, FAULT},
+    {"token_accessor_check", ERROR_INTERNAL, REMEDY_NONE, FAULT},
+    {"token_path_check", ERROR_INTERNAL, REMEDY_NONE, FAULT},
+    {"token_policies_check", ERROR_BAD_REQUEST, REMEDY_NONE, "policies: 4096 bytes at most"},
+    {"token_display_name_check", ERROR_BAD_REQUEST, REMEDY_NONE,
+     "display_name: 4096 bytes at most"},
+    {"token_meta_check", ERROR_BAD_REQUEST, REMEDY_NONE, "meta: 4096 bytes at most"},
+    {"token_ttl_check", ERROR_BAD_REQUEST, REMEDY_NONE, "ttl: cannot be negative"},
+    {"token_explicit_max_ttl_check", ERROR_BAD_REQUEST, REMEDY_NONE,
+     "explicit_max_ttl: cannot be negative"},
+    {"token_period_check", ERROR_BAD_REQUEST, REMEDY_NONE, "period: cannot be negative"},
+    {"token_uses_left_check", ERROR_BAD_REQUEST, REMEDY_NONE, "num_uses: cannot be negative"},
+    {"token_bound_cidrs_check", ERROR_BAD_REQUEST, REMEDY_NONE,
+     "bound_cidrs: at least one network, or none given"},
+
+    /* What somebody else's table refers to. RESTRICT is 23001 from PostgreSQL 18 on. */
+    {"23001", ERROR_IN_USE, REMEDY_NONE, "it is still in use"},
+    {"23503", ERROR_IN_USE, REMEDY_NONE, "it is still in use"},
+
+    /* No answer at all counts as 08006: what was asked for may have happened. */
+    {"08", ERROR_STORAGE_AWAY, REMEDY_NONE, AWAY},
+    {"0A000", ERROR_INTERNAL, REMEDY_RECONNECT, FAULT}, /* a plan from before a migration */
+    {"25006", ERROR_STORAGE_READ_ONLY, REMEDY_RECONNECT, READ_ONLY}, /* a standby */
+    {"26000", ERROR_INTERNAL, REMEDY_UNPREPARED, FAULT},   /* a pooler lost the statement */
+    {"28", ERROR_STORAGE_AWAY, REMEDY_NONE, AWAY},         /* may not connect */
+    {"3D000", ERROR_STORAGE_AWAY, REMEDY_NONE, AWAY},      /* no such database */
+    {"40001", ERROR_STORAGE_AWAY, REMEDY_RETRY, BUSY},     /* serialization failure */
+    {"40P01", ERROR_STORAGE_AWAY, REMEDY_RETRY, BUSY},     /* deadlock */
+    {"40", ERROR_STORAGE_AWAY, REMEDY_NONE, AWAY},         /* 40003: completion unknown */
+    {"42P05", ERROR_INTERNAL, REMEDY_UNPREPARED, FAULT},   /* a pooler's other client has it */
+    {"53100", ERROR_STORAGE_AWAY, REMEDY_NONE, "storage is full"},
+    {"53300", ERROR_STORAGE_AWAY, REMEDY_NONE, AWAY}, /* too many connections */
+    {"53", ERROR_STORAGE_AWAY, REMEDY_NONE, AWAY},    /* out of memory and the like */
+    {"55P03", ERROR_STORAGE_AWAY, REMEDY_NONE, BUSY}, /* a lock, not within lock_timeout */
+    {"57014", ERROR_STORAGE_AWAY, REMEDY_NONE, BUSY}, /* not within statement_timeout */
+    {"57P01", ERROR_STORAGE_AWAY, REMEDY_RETRY, AWAY}, /* ended by an administrator */
+    {"57", ERROR_STORAGE_AWAY, REMEDY_NONE, AWAY}, /* a crash, starting up, shutting down */
+    {"58", ERROR_STORAGE_AWAY, REMEDY_NONE, AWAY}, /* a system error, such as I/O */
 };
 
-static const struct {
-    const char *sqlstate; /* five characters, or the two of a class */
-    enum error_code code;
-} sqlstates[] = {
-    {"08", ERROR_STORAGE_AWAY},    /* connection exceptions */
-    {"25006", ERROR_STORAGE_AWAY}, /* read-only: a standby */
-    {"40", ERROR_STORAGE_AWAY},    /* rolled back: serialisation failure, deadlock */
-    {"53", ERROR_STORAGE_AWAY},    /* disk full, out of memory, too many connections */
-    {"55P03", ERROR_STORAGE_AWAY}, /* lock not available in time */
-    {"57", ERROR_STORAGE_AWAY},    /* cancelled by a time-out, shutting down, starting up */
-    {"58", ERROR_STORAGE_AWAY},    /* system error, such as I/O */
-    {"28", ERROR_STORAGE_AWAY},    /* not authorised to connect */
-    {"3D000", ERROR_STORAGE_AWAY}, /* no such database */
-};
-
-static const char storage_away[] = "storage is not available";
-
-static bool away(struct error *err, const char *detail)
+static bool refuse_as(struct error *err, enum error_code code, const char *detail)
 {
-    error_set(err, ERROR_STORAGE_AWAY, "%s", storage_away);
+    error_set(err, code, "%s", code == ERROR_STORAGE_READ_ONLY ? READ_ONLY : AWAY);
     text_format(err->detail, sizeof err->detail, "%s", detail);
     return false;
 }
 
-/* The primary message alone goes to the log: PostgreSQL's DETAIL may quote the row. */
-static bool refuse(const PGresult *result, struct error *err)
+static const struct refusal *refusal_of(const char *sqlstate, const char *constraint)
 {
-    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    const char *constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
-    const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    const char *message = primary ? primary : "";
+    static const struct refusal other = {"", ERROR_INTERNAL, REMEDY_NONE, FAULT};
 
-    if (!sqlstate)
-        return away(err, "the connection was lost");
-    error_set(err, ERROR_INTERNAL, "internal error");
-    for (size_t i = 0; constraint && i < sizeof constraints / sizeof *constraints; i++) {
-        if (strcmp(constraint, constraints[i].constraint) == 0)
-            error_set(err, constraints[i].code, "%s",
-                      constraints[i].text ? constraints[i].text : message);
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+        const char *key = refusals[i].key;
+        if (strchr(key, '_') ? strcmp(constraint, key) == 0 : text_starts_with(sqlstate, key))
+            return &refusals[i];
     }
-    for (size_t i = 0; i < sizeof sqlstates / sizeof *sqlstates; i++) {
-        if (text_starts_with(sqlstate, sqlstates[i].sqlstate))
-            error_set(err, sqlstates[i].code, "%s", storage_away);
-    }
-    text_format(err->detail, sizeof err->detail, "SQLSTATE %s: %s", sqlstate, message);
-    return false;
+    return &other;
+}
+
+static const char *field_of(const PGresult *result, int field)
+{
+    const char *text = PQresultErrorField(result, field);
+
+    return text ? text : "";
+}
+
+/* The primary message alone goes to the log: PostgreSQL's DETAIL may quote the row. */
+static enum remedy refuse(const PGresult *result, bool completed, struct error *err)
+{
+    const char *sqlstate = field_of(result, PG_DIAG_SQLSTATE);
+    const char *message = field_of(result, PG_DIAG_MESSAGE_PRIMARY);
+    const struct refusal *refusal = refusal_of(*sqlstate ? sqlstate : "08006",
+                                               field_of(result, PG_DIAG_CONSTRAINT_NAME));
+    bool ended = strcmp(field_of(result, PG_DIAG_SEVERITY_NONLOCALIZED), "ERROR") != 0;
+
+    error_set(err, refusal->code, "%s", refusal->text ? refusal->text : message);
+    text_format(err->detail, sizeof err->detail, "SQLSTATE %s: %s", sqlstate,
+                *sqlstate ? message : "the connection was lost");
+    /* A session that ends in the middle of its COMMIT does not say whether it got there. */
+    return completed && ended ? REMEDY_NONE : refusal->remedy;
 }
 
 void db_set_deadline(unsigned ms)
 {
-    thread_deadline = ms == 0 ? 0 : now_ms() + ms;
+    thread_deadline = ms == 0 ? 0 : connection_clock() + ms;
 }
 
 /* The moment at which a wait of ms ends (0: without end), or the thread's deadline. */
 static int64_t deadline_after(unsigned ms)
 {
-    int64_t deadline = ms == 0 ? 0 : now_ms() + ms;
+    int64_t deadline = ms == 0 ? 0 : connection_clock() + ms;
 
     if (deadline == 0 || (thread_deadline != 0 && thread_deadline < deadline))
         return thread_deadline;
     return deadline;
 }
 
-/* Waits for events on a socket until deadline (0: without end). False: time is up. */
-static bool await_socket(int fd, short events, int64_t deadline)
-{
-    for (;;) {
-        int64_t left = deadline == 0 ? -1 : deadline - now_ms();
-        struct pollfd poller = {.fd = fd, .events = events};
+/* --- finding a server --- */
 
-        if (deadline != 0 && left <= 0)
-            return false;
-        int ready = poll(&poller, 1, (int)left);
-        if (ready > 0)
-            return true;
-        if (ready < 0 && errno != EINTR)
-            return false;
+/* A cluster's timeline grows with each promotion, so an older one is that of a primary which was
+ * replaced and comes back without knowing. Nobody is to write there, nor to read. */
+static enum db_fit fit_of(struct db *db, const struct connection *connection, struct error *err)
+{
+    enum db_fit fit = connection->read_only ? db->servers.read_only : db->servers.writable;
+    char who[128];
+
+    pthread_mutex_lock(&db->mutex);
+    bool same = strcmp(db->system, connection->system) == 0;
+    unsigned seen = same ? db->timeline : 0;
+    if (connection->timeline > 0 && connection->timeline >= seen) {
+        text_format(db->system, sizeof db->system, "%s", connection->system);
+        db->timeline = connection->timeline;
     }
+    pthread_mutex_unlock(&db->mutex);
+    connection_describe(connection, who, sizeof who);
+    if (connection->timeline > 0 && connection->timeline < seen) {
+        refuse_as(err, ERROR_STORAGE_AWAY, "");
+        text_format(err->detail, sizeof err->detail,
+                    "%s: an old primary, timeline %u was seen since", who, seen);
+        return DB_FIT_NOT;
+    }
+    if (fit == DB_FIT_NOT)
+        refuse_as(err, connection->read_only ? ERROR_STORAGE_READ_ONLY : ERROR_STORAGE_AWAY, who);
+    return fit;
 }
 
-static void connection_free(struct connection *connection)
+/* What each of the servers had against it. One that was there, but read-only, tells the most. */
+static void add_fault(struct error *sum, const struct error *fault)
 {
+    char detail[ERROR_DETAIL_MAX];
+
+    text_format(detail, sizeof detail, "%s%s%s", sum->detail, *sum->detail ? "; " : "",
+                fault->detail);
+    if (sum->code != ERROR_STORAGE_READ_ONLY)
+        error_set(sum, fault->code, "%s", fault->text);
+    text_format(sum->detail, sizeof sum->detail, "%s", detail);
+}
+
+static struct connection *connect_to(struct db *db, size_t server, int64_t deadline,
+                                     struct error *err)
+{
+    pthread_mutex_lock(&db->mutex);
+    enum keeping keeping = db->keeping[server];
+    pthread_mutex_unlock(&db->mutex);
+    struct connection *connection =
+        connection_open(&db->servers, server, db->options.application_name, keeping, deadline,
+                        err);
     if (!connection)
-        return;
-    PQfinish(connection->pg);
-    free(connection);
-}
-
-static void ignore_notice(void *context, const PGresult *notice)
-{
-    (void)context;
-    (void)notice;
-}
-
-/* libpq's message without its line ends; it names host, port and user, never the password. */
-static bool away_message(struct error *err, const PGconn *pg)
-{
-    away(err, PQerrorMessage(pg));
-    size_t length = strcspn(err->detail, "\n");
-    err->detail[length] = '\0';
-    return false;
-}
-
-static bool connection_finish(struct connection *connection, int64_t deadline,
-                              struct error *err)
-{
-    PostgresPollingStatusType status = PGRES_POLLING_WRITING;
-
-    while (status != PGRES_POLLING_OK) {
-        if (status == PGRES_POLLING_FAILED || PQstatus(connection->pg) == CONNECTION_BAD)
-            return away_message(err, connection->pg);
-        short events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT;
-        if (!await_socket(PQsocket(connection->pg), events, deadline))
-            return away(err, "no connection within the time allowed");
-        status = PQconnectPoll(connection->pg);
-    }
-    PQsetNoticeReceiver(connection->pg, ignore_notice, NULL);
-    if (PQsetnonblocking(connection->pg, 1) != 0)
-        return away_message(err, connection->pg);
-    return true;
-}
-
-static struct connection *connection_new(const struct db_options *options, struct error *err)
-{
-    const char *const names[] = {"client_encoding", "fallback_application_name", "dbname", NULL};
-    const char *const values[] = {"UTF8", options->application_name, options->connection_url,
-                                  NULL};
-    struct connection *connection = calloc(1, sizeof *connection);
-
-    if (!connection) {
-        error_exhausted(err);
+        return NULL;
+    enum db_fit fit = fit_of(db, connection, err);
+    if (fit == DB_FIT_NOT) {
+        connection_close(connection);
         return NULL;
     }
-    connection->pg = PQconnectStartParams(names, values, 1);
-    if (!connection->pg) {
-        free(connection);
-        error_exhausted(err);
-        return NULL;
-    }
-    if (!connection_finish(connection, now_ms() + options->connect_ms, err)) {
-        connection_free(connection);
-        return NULL;
-    }
+    connection->poor = fit == DB_FIT_POORLY;
+    pthread_mutex_lock(&db->mutex);
+    db->keeping[server] = connection->keeping;
+    pthread_mutex_unlock(&db->mutex);
     return connection;
 }
 
-/* A connection that sat idle has nothing to say: bytes or an end that arrived meanwhile mean
- * that the server let it go. Found out before a statement is sent, so nothing is in doubt. */
-static bool connection_is_fresh(const struct connection *connection)
+/* The first server that fits well, beginning with the one that answered last; else, or at once if
+ * the caller is content with that, one that fits poorly. Each has its share of the time, so that
+ * one that hangs leaves some for the others. */
+static struct connection *connect_to_any(struct db *db, size_t first, bool content,
+                                         struct error *err)
 {
-    struct pollfd poller = {.fd = PQsocket(connection->pg), .events = POLLIN};
+    int64_t deadline = connection_clock() + db->options.connect_ms;
+    size_t count = db->servers.count;
+    struct connection *second_best = NULL;
+    struct error fault;
 
-    return PQstatus(connection->pg) == CONNECTION_OK && poll(&poller, 1, 0) == 0;
+    *err = (struct error){.code = ERROR_NONE};
+    for (size_t i = 0; i < count; i++) {
+        int64_t now = connection_clock(), share = (deadline - now) / (int64_t)(count - i);
+        struct connection *connection =
+            connect_to(db, (first + i) % count, now + share, &fault);
+        if (connection && (content || !connection->poor)) {
+            connection_close(second_best);
+            return connection;
+        }
+        if (!connection)
+            add_fault(err, &fault);
+        if (second_best)
+            connection_close(connection);
+        else
+            second_best = connection;
+    }
+    return second_best;
 }
 
-/* Takes them out of the pool; they are the caller's to free, which takes a while. */
+/* --- the pool --- */
+
+/* Takes them out of the pool; they are the caller's to close, which takes a while. */
 static struct connection *take_all_idle(struct db *db)
 {
     struct connection *idle = db->idle;
@@ -283,68 +353,126 @@ static struct connection *take_all_idle(struct db *db)
     return idle;
 }
 
-static void connections_free(struct connection *connections)
+static void close_all(struct connection *connections)
 {
     while (connections) {
         struct connection *next = connections->next;
-        connection_free(connections);
+        connection_close(connections);
         connections = next;
     }
 }
 
-/* Whether the attempt says that PostgreSQL is away: others that serve say that it has only no
- * room for one more. A server that hangs does not answer on old connections either. */
-static bool note_attempt(struct db *db, bool connected)
+/* From here on connections are to the server of this one. Returns those that are of no use any
+ * more, and in *news what the log should say, if that is new. */
+static struct connection *follow(struct db *db, struct connection *connection, bool *news)
 {
     struct connection *useless = NULL;
+    char described[sizeof db->described];
+    int64_t now = connection_clock();
+
+    if (connection->server != db->server || connection->poor != db->poor) {
+        db->generation++;
+        useless = take_all_idle(db);
+    }
+    if (now >= db->look_at)
+        db->look_at = now + LOOK_MS;
+    db->server = connection->server;
+    db->poor = connection->poor;
+    connection->generation = db->generation;
+    connection_describe(connection, described, sizeof described);
+    *news = strcmp(described, db->described) != 0;
+    if (*news)
+        memcpy(db->described, described, sizeof described);
+    return useless;
+}
+
+static void tell(const struct connection *connection, bool back)
+{
+    char described[160];
+
+    connection_describe(connection, described, sizeof described);
+    log_write(connection->poor ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "storage is %s%s%s",
+              back ? "back: " : "", described,
+              connection->poor ? ": no better server answers" : "");
+}
+
+/* Whether a new connection, or that there is none, is of consequence. While others serve it only
+ * means that their server has no room for one more. */
+static bool matters(const struct db *db, const struct connection *connection)
+{
+    return (connection && (!connection->poor || db->poor)) || db->state != STATE_GOOD ||
+           db->connections == 1;
+}
+
+/* An attempt to connect has ended. False: it is of no consequence, and *connection is gone. A server
+ * that hangs does not answer on old connections either. */
+static bool note_attempt(struct db *db, struct connection **connection, const struct error *err)
+{
+    struct connection *useless = NULL;
+    bool news = false;
 
     pthread_mutex_lock(&db->mutex);
-    bool full = !connected && db->state == STATE_GOOD && db->connections > 1;
-    if (db->state == STATE_AWAY && connected)
-        log_info("storage is back");
-    if (db->state == STATE_DOUBT && !connected)
+    bool counts = matters(db, *connection), connected = *connection && counts;
+    bool lost = counts && !connected && db->state != STATE_AWAY;
+    bool back = connected && db->state == STATE_AWAY;
+    if (connected)
+        useless = follow(db, *connection, &news);
+    else if (db->state == STATE_DOUBT)
         useless = take_all_idle(db);
-    if (!full)
+    if (counts)
         db->state = connected ? STATE_GOOD : STATE_AWAY;
-    db->trying = false;
-    db->retry_at = connected ? 0 : now_ms() + RETRY_MS;
     if (!connected)
         db->connections--;
+    if (db->state == STATE_AWAY) {
+        db->away_code = err->code;
+        memset(db->keeping, 0, db->servers.count * sizeof *db->keeping);
+    }
+    db->trying = false;
+    db->retry_at = connected ? 0 : connection_clock() + RETRY_MS;
     pthread_cond_broadcast(&db->changed);
     pthread_mutex_unlock(&db->mutex);
-    connections_free(useless);
-    return !connected && !full;
+    close_all(useless);
+    if (lost)
+        log_write(error_level(err->code), "%s: %s", error_name(err->code), err->detail);
+    if (news || back)
+        tell(*connection, back);
+    if (!counts) {
+        connection_close(*connection);
+        *connection = NULL;
+    }
+    return counts;
 }
 
 static void forget_connection(struct db *db, struct connection *connection)
 {
     bool timed_out = connection->timed_out;
 
-    connection_free(connection);
+    connection_close(connection);
     pthread_mutex_lock(&db->mutex);
     if (timed_out && db->state == STATE_GOOD)
         db->state = STATE_DOUBT;
     db->connections--;
-    db->moved_at = now_ms();
+    db->moved_at = connection_clock();
     pthread_cond_signal(&db->changed);
     pthread_mutex_unlock(&db->mutex);
 }
 
-enum turn { TURN_WAIT, TURN_IDLE, TURN_NEW, TURN_AWAY };
+enum turn { TURN_WAIT, TURN_IDLE, TURN_LOOK, TURN_NEW, TURN_AWAY };
 
 /* What there is for a caller right now. An attempt to connect is begun only if it can end
  * within the caller's time: one that is cut short says nothing about PostgreSQL. */
 static enum turn next_turn(const struct db *db)
 {
-    bool may_connect = thread_deadline == 0 ||
-                       now_ms() + db->options.connect_ms <= thread_deadline;
+    int64_t now = connection_clock();
+    bool may_connect = thread_deadline == 0 || now + db->options.connect_ms <= thread_deadline;
 
     if (db->idle && db->state != STATE_DOUBT)
-        return TURN_IDLE;
-    if (db->state == STATE_AWAY && (db->trying || now_ms() < db->retry_at))
+        return db->poor && !db->looking && may_connect && now >= db->look_at ? TURN_LOOK
+                                                                            : TURN_IDLE;
+    if (db->state == STATE_AWAY && (db->trying || now < db->retry_at))
         return TURN_AWAY;
     if (db->trying || !may_connect || db->connections >= db->options.max_connections ||
-        (db->connections > 0 && db->state == STATE_GOOD && now_ms() < db->retry_at))
+        (db->connections > 0 && db->state == STATE_GOOD && now < db->retry_at))
         return TURN_WAIT;
     return TURN_NEW;
 }
@@ -352,7 +480,7 @@ static enum turn next_turn(const struct db *db)
 /* Waits until something changes. False: time is up, or the pool hangs and too many wait. */
 static bool wait_for_change(struct db *db, int64_t deadline)
 {
-    int64_t until = now_ms() + STALL_MS;
+    int64_t until = connection_clock() + STALL_MS;
 
     if (deadline < until)
         until = deadline;
@@ -360,15 +488,16 @@ static bool wait_for_change(struct db *db, int64_t deadline)
     db->waiting++;
     bool changed = pthread_cond_timedwait(&db->changed, &db->mutex, &at) == 0;
     bool stalled = !changed && db->waiting > db->options.max_waiting &&
-                   now_ms() - db->moved_at >= STALL_MS;
+                   connection_clock() - db->moved_at >= STALL_MS;
     db->waiting--;
-    return changed || (!stalled && now_ms() < deadline);
+    return changed || (!stalled && connection_clock() < deadline);
 }
 
-/* Takes an idle connection, or the right to make one (*connection NULL). False: the database
- * is away, or none came free in time. */
-static bool take(struct db *db, int64_t deadline, struct connection **connection,
-                 struct error *err)
+/* Takes an idle connection, or the right to make one: to have one (TURN_NEW), or a better one
+ * (TURN_LOOK). TURN_AWAY and TURN_WAIT, with *err: the database is away, or none came free in
+ * time. */
+static enum turn take(struct db *db, int64_t deadline, struct connection **connection,
+                      struct error *err)
 {
     enum turn turn;
 
@@ -376,185 +505,200 @@ static bool take(struct db *db, int64_t deadline, struct connection **connection
     pthread_mutex_lock(&db->mutex);
     while ((turn = next_turn(db)) == TURN_WAIT && wait_for_change(db, deadline))
         ;
-    if (turn == TURN_IDLE) {
+    if (turn == TURN_IDLE || turn == TURN_LOOK) {
         *connection = db->idle;
         db->idle = db->idle->next;
+        db->looking = db->looking || turn == TURN_LOOK;
     } else if (turn == TURN_NEW) {
         db->connections++;
         db->trying = db->state != STATE_GOOD;
+    } else {
+        refuse_as(err, turn == TURN_AWAY ? db->away_code : ERROR_STORAGE_AWAY,
+                  turn == TURN_AWAY ? "PostgreSQL did not answer a moment ago"
+                                    : "every connection to PostgreSQL is busy");
     }
-    if (turn == TURN_IDLE || turn == TURN_NEW)
-        db->moved_at = now_ms();
+    if (*connection || turn == TURN_NEW)
+        db->moved_at = connection_clock();
     pthread_mutex_unlock(&db->mutex);
-    if (turn == TURN_IDLE || turn == TURN_NEW)
-        return true;
-    return away(err, turn == TURN_AWAY ? "PostgreSQL did not answer a moment ago"
-                                       : "every connection to PostgreSQL is busy");
+    return turn;
+}
+
+/* Looks for a better server than that of the connection, while others go on with what there is.
+ * The more time it takes, the seldomer. */
+static struct connection *look(struct db *db, struct connection *connection)
+{
+    struct connection *useless = NULL, *better;
+    int64_t begun = connection_clock();
+    bool news = false;
+    struct error err;
+
+    better = connect_to_any(db, connection->server, false, &err);
+    pthread_mutex_lock(&db->mutex);
+    int64_t now = connection_clock(), pause = 10 * (now - begun);
+    db->looking = false;
+    db->look_at = now + (pause > LOOK_MS ? pause : LOOK_MS);
+    bool found = better && !better->poor;
+    if (found)
+        useless = follow(db, better, &news);
+    pthread_cond_broadcast(&db->changed);
+    pthread_mutex_unlock(&db->mutex);
+    close_all(useless);
+    if (news)
+        tell(better, false);
+    connection_close(found ? connection : better);
+    return found ? better : connection;
+}
+
+static struct connection *make_connection(struct db *db, struct error *err)
+{
+    pthread_mutex_lock(&db->mutex);
+    size_t first = db->server;
+    bool content = db->poor && connection_clock() < db->look_at;
+    pthread_mutex_unlock(&db->mutex);
+    return connect_to_any(db, first, content, err);
 }
 
 static struct connection *acquire(struct db *db, struct error *err)
 {
     int64_t deadline = deadline_after(db->options.pool_ms);
     struct connection *connection;
+    enum turn turn;
 
-    while (take(db, deadline, &connection, err)) {
-        bool is_new = !connection;
-        if (is_new)
-            connection = connection_new(&db->options, err);
-        if (is_new && (note_attempt(db, connection != NULL) || connection))
+    while ((turn = take(db, deadline, &connection, err)) != TURN_AWAY && turn != TURN_WAIT) {
+        if (turn == TURN_NEW) {
+            connection = make_connection(db, err);
+            if (note_attempt(db, &connection, err))
+                return connection;
+            continue;
+        }
+        if (turn == TURN_LOOK)
+            connection = look(db, connection);
+        if (connection_is_fresh(connection))
             return connection;
-        if (!is_new && connection_is_fresh(connection))
-            return connection;
-        if (!is_new)
-            forget_connection(db, connection);
+        forget_connection(db, connection);
     }
     return NULL;
 }
 
 static void release(struct db *db, struct connection *connection)
 {
-    if (PQstatus(connection->pg) != CONNECTION_OK ||
-        PQtransactionStatus(connection->pg) != PQTRANS_IDLE) {
-        forget_connection(db, connection);
-        return;
-    }
+    bool usable = connection_is_idle(connection);
+
     pthread_mutex_lock(&db->mutex);
-    connection->next = db->idle;
-    db->idle = connection;
-    db->moved_at = now_ms();
-    pthread_cond_signal(&db->changed);
+    usable = usable && connection->generation == db->generation;
+    if (usable) {
+        connection->next = db->idle;
+        db->idle = connection;
+        db->moved_at = connection_clock();
+        pthread_cond_signal(&db->changed);
+    }
     pthread_mutex_unlock(&db->mutex);
+    if (!usable)
+        forget_connection(db, connection);
 }
 
-/* Sends what is queued and waits until a result can be taken without blocking. */
-static bool await_result(struct connection *connection, int64_t deadline, struct error *err)
-{
-    PGconn *pg = connection->pg;
-    int unsent = 1;
+/* --- statements --- */
 
-    while (unsent > 0 || PQisBusy(pg)) {
-        unsent = PQflush(pg);
-        if (unsent < 0)
-            return away_message(err, pg);
-        if (unsent == 0 && !PQisBusy(pg))
-            break;
-        if (!await_socket(PQsocket(pg), unsent > 0 ? POLLIN | POLLOUT : POLLIN, deadline)) {
-            connection->timed_out = true;
-            return away(err, "no answer within the time allowed");
-        }
-        if (!PQconsumeInput(pg))
-            return away_message(err, pg);
+/* Gives up all connections that are as old as this one, for what it says of its server has changed.
+ * Not again and again, if that does not help. */
+static bool distrust(struct db *db, const struct connection *connection, enum remedy remedy)
+{
+    struct connection *useless = NULL;
+    int64_t now = connection_clock();
+
+    pthread_mutex_lock(&db->mutex);
+    bool known = connection->generation != db->generation;
+    bool helps = known || now >= db->distrust_at;
+    if (remedy == REMEDY_UNPREPARED)
+        db->keeping[connection->server] = KEEPING_NO;
+    if (!known && helps) {
+        db->generation++;
+        db->distrust_at = now + RETRY_MS;
+        useless = take_all_idle(db);
     }
-    return true;
+    pthread_mutex_unlock(&db->mutex);
+    close_all(useless);
+    return helps;
 }
 
-/* The one result of what was sent, or the first that failed; ours. NULL with *err: lost, and
- * the connection is not to be used again. */
-static PGresult *collect(struct connection *connection, int64_t deadline, struct error *err)
+/* The result if it is one; else what went wrong, and what to do about it. */
+static PGresult *judge(struct db *db, struct connection *connection, PGresult *result,
+                       enum remedy *remedy, struct error *err)
 {
-    PGresult *kept = NULL;
-
-    for (;;) {
-        PGresult *result;
-        if (!await_result(connection, deadline, err))
-            break;
-        result = PQgetResult(connection->pg);
-        if (!result) {
-            if (!kept)
-                away(err, "the connection was lost");
-            return kept;
-        }
-        if (kept && PQresultStatus(kept) == PGRES_FATAL_ERROR) {
-            PQclear(result);
-        } else {
-            PQclear(kept);
-            kept = result;
-        }
-    }
-    PQclear(kept);
-    return NULL;
-}
-
-/* As collect, and a refusal is an error too. */
-static PGresult *collect_good(struct connection *connection, int64_t deadline,
-                              struct error *err)
-{
-    PGresult *result = collect(connection, deadline, err);
-
+    *remedy = REMEDY_NONE;
     if (!result)
         return NULL;
-    ExecStatusType status = PQresultStatus(result);
-    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY)
+    if (!connection_was_refused(result) && !connection->unconfirmed)
         return result;
-    refuse(result, err);
+    if (connection_was_refused(result))
+        *remedy = refuse(result, connection->completed, err);
+    else
+        refuse_as(err, ERROR_STORAGE_AWAY, "the COMMIT was not confirmed by a standby");
     PQclear(result);
+    bool expected = err->code == ERROR_STORAGE_READ_ONLY && connection->read_only;
+    if (*remedy > REMEDY_RETRY && (expected || !distrust(db, connection, *remedy)))
+        *remedy = REMEDY_NONE;
     return NULL;
 }
 
-static bool prepare(struct connection *connection, const struct db_statement *statement,
-                    int64_t deadline, struct error *err)
+/* Half of a bound that grows with each attempt, and as much of the other half as chance has it, so
+ * that those who collided do not do so again. False: no time is left for another attempt. */
+static bool pause_before(unsigned attempt, int64_t deadline)
 {
-    for (size_t i = 0; i < connection->prepared_count; i++) {
-        if (connection->prepared[i] == statement)
-            return true;
-    }
-    assert(connection->prepared_count < PREPARED_MAX);
-    if (!PQsendPrepare(connection->pg, statement->name, statement->sql, 0, NULL))
-        return away_message(err, connection->pg);
-    PGresult *result = collect_good(connection, deadline, err);
-    if (!result)
+    uint32_t half = PAUSE_MS << (attempt - 2);
+    int64_t ms = half / 2 + arc4random_uniform(half / 2 + 1);
+    struct timespec time = {.tv_nsec = ms * 1000000};
+
+    if (deadline != 0 && connection_clock() + ms >= deadline)
         return false;
-    PQclear(result);
-    connection->prepared[connection->prepared_count++] = statement;
+    nanosleep(&time, NULL);
     return true;
 }
 
-static PGresult *execute(struct connection *connection, const struct db_statement *statement,
-                         const struct db_parameter parameters[], int64_t deadline,
+static PGresult *execute(struct db *db, const struct db_statement *statement,
+                         const struct db_parameter parameters[], enum remedy *remedy,
                          struct error *err)
-{
-    const char *values[DB_PARAMETERS_MAX];
-    int lengths[DB_PARAMETERS_MAX], formats[DB_PARAMETERS_MAX];
-
-    assert(statement->parameters <= DB_PARAMETERS_MAX);
-    for (unsigned i = 0; i < statement->parameters; i++) {
-        values[i] = parameters[i].value;
-        lengths[i] = (int)parameters[i].size;
-        formats[i] = parameters[i].size > 0;
-    }
-    if (!prepare(connection, statement, deadline, err))
-        return NULL;
-    if (!PQsendQueryPrepared(connection->pg, statement->name, (int)statement->parameters, values,
-                             lengths, formats, 0)) {
-        away_message(err, connection->pg);
-        return NULL;
-    }
-    return collect_good(connection, deadline, err);
-}
-
-struct db_result *db_execute(struct db *db, const struct db_statement *statement,
-                             const struct db_parameter parameters[], struct error *err)
 {
     struct connection *connection = acquire(db, err);
 
+    *remedy = REMEDY_NONE;
     if (!connection)
         return NULL;
-    PGresult *result = execute(connection, statement, parameters, deadline_after(db->options.statement_ms), err);
+    int64_t deadline = deadline_after(db->options.statement_ms);
+    PGresult *result =
+        judge(db, connection, connection_execute(connection, statement, parameters, deadline, err),
+              remedy, err);
     release(db, connection);
+    return result;
+}
+
+/* Nothing is held while it pauses. */
+struct db_result *db_execute(struct db *db, const struct db_statement *statement,
+                             const struct db_parameter parameters[], struct error *err)
+{
+    int64_t deadline = deadline_after(db->options.statement_ms);
+    enum remedy remedy;
+    PGresult *result = execute(db, statement, parameters, &remedy, err);
+
+    for (unsigned attempt = 2; remedy != REMEDY_NONE && attempt <= ATTEMPTS; attempt++) {
+        if (!pause_before(attempt, deadline))
+            break;
+        log_debug("%s: attempt %u, because of %s", statement->name, attempt, err->detail);
+        result = execute(db, statement, parameters, &remedy, err);
+    }
     return (struct db_result *)result;
 }
 
 bool db_script(struct db *db, const char *sql, struct error *err)
 {
     struct connection *connection = acquire(db, err);
-    PGresult *result = NULL;
+    enum remedy ignored;
 
     if (!connection)
         return false;
-    if (PQsendQuery(connection->pg, sql))
-        result = collect_good(connection, deadline_after(db->options.statement_ms), err);
-    else
-        away_message(err, connection->pg);
+    int64_t deadline = deadline_after(db->options.statement_ms);
+    PGresult *result = judge(db, connection, connection_script(connection, sql, deadline, err),
+                             &ignored, err);
     release(db, connection);
     PQclear(result);
     return result != NULL;
@@ -586,62 +730,35 @@ void db_result_free(struct db_result *result)
     PQclear((PGresult *)result);
 }
 
-/* A password in a URI that holds an unescaped '@' or '/' ends up here, and libpq's messages
- * would show it. */
-static bool option_is_plausible(const PQconninfoOption *option, struct error *err)
+static bool set_up(struct db *db, const struct db_options *options, struct error *err)
 {
-    const char *value = option->val ? option->val : "";
-
-    if (strcmp(option->keyword, "host") == 0 && strchr(value, '@') && *value != '/')
-        return error_set(err, ERROR_MISCONFIGURED,
-                         "connection_url: the host holds an '@': in a URI's password write %%40");
-    if (strcmp(option->keyword, "port") == 0 && value[strspn(value, "0123456789,")])
-        return error_set(err, ERROR_MISCONFIGURED,
-                         "connection_url: the port is no number: in a URI's password write %%2F "
-                         "for '/' and %%3A for ':'");
-    return true;
-}
-
-/* libpq's message about a connection string may quote it, password and all. */
-static bool connection_url_is_valid(const char *connection_url, struct error *err)
-{
-    char *message = NULL;
-    PQconninfoOption *options = PQconninfoParse(connection_url, &message);
-
-    PQfreemem(message);
-    if (!options)
-        return error_set(err, ERROR_MISCONFIGURED,
-                         "connection_url: neither keyword=value pairs nor a postgresql:// URI "
-                         "that libpq understands");
-    bool good = true;
-    for (const PQconninfoOption *option = options; option->keyword; option++)
-        good = good && option_is_plausible(option, err);
-    PQconninfoFree(options);
-    return good;
+    db->options = *options;
+    db->options.application_name = strdup(options->application_name);
+    if (!db->options.application_name)
+        return error_exhausted(err);
+    if (!db_servers_init(&db->servers, options->connection_url, err))
+        return false;
+    db->options.connection_url = db->servers.connection_url;
+    db->keeping = calloc(db->servers.count, sizeof *db->keeping);
+    return db->keeping || error_exhausted(err);
 }
 
 struct db *db_open(const struct db_options *options, struct error *err)
 {
     pthread_condattr_t attributes;
-
-    if (!connection_url_is_valid(options->connection_url, err))
-        return NULL;
     struct db *db = calloc(1, sizeof *db);
+
     if (!db) {
         error_exhausted(err);
         return NULL;
     }
-    db->options = *options;
-    db->options.connection_url = strdup(options->connection_url);
-    db->options.application_name = strdup(options->application_name);
     pthread_mutex_init(&db->mutex, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&db->changed, &attributes);
     pthread_condattr_destroy(&attributes);
-    if (!db->options.connection_url || !db->options.application_name) {
+    if (!set_up(db, options, err)) {
         db_close(db);
-        error_exhausted(err);
         return NULL;
     }
     return db;
@@ -651,14 +768,11 @@ void db_close(struct db *db)
 {
     if (!db)
         return;
-    while (db->idle) {
-        struct connection *connection = db->idle;
-        db->idle = connection->next;
-        connection_free(connection);
-    }
+    close_all(db->idle);
     pthread_cond_destroy(&db->changed);
     pthread_mutex_destroy(&db->mutex);
-    free((char *)db->options.connection_url);
+    db_servers_fini(&db->servers);
     free((char *)db->options.application_name);
+    free(db->keeping);
     free(db);
 }

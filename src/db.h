@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
  * PostgreSQL: a pool of connections, statements with parameters, errors classed by SQLSTATE
- * and constraint name. The one module that uses libpq; what a statement means is the stores'
- * business.
+ * and constraint name. What a statement means is the stores' business; libpq is used here and in
+ * db_connection.c and db_servers.c alone.
+ *
+ * Where the connection string names several servers, all connections are to one of them: the first
+ * that takes writes, as target_session_attrs has it. While there is none, and unless that is asked
+ * for, one that takes none serves what only reads; a better one is looked for once a second. A
+ * server that was replaced by a promotion is not gone back to, even if it takes writes.
  *
  * Any number of threads may use one `struct db` at once. A connection that broke is replaced
  * on its own: while PostgreSQL is away callers are told so at once, and one of them at a time
@@ -29,14 +34,15 @@ struct db_options {
                                      password, so it never appears in an error or a log */
     const char *application_name; /* what pg_stat_activity shows; copied */
     unsigned max_connections;     /* at least 1 */
-    unsigned connect_ms;          /* bound of making a connection */
+    unsigned connect_ms;          /* bound of making a connection, whichever server it is to */
     unsigned pool_ms;             /* bound of waiting for a free connection */
     unsigned statement_ms;        /* bound of one statement; 0: none (migrations) */
     unsigned max_waiting;         /* callers who may wait for a free connection while none comes */
 };
 
-/* A statement, prepared once on each connection. Static and constant: its address is its
- * identity, its name what pg_prepared_statements shows. */
+/* A statement, prepared once on each connection where those last longer than a transaction, which
+ * they do not behind some poolers. Static and constant: its address is its identity, its name what
+ * pg_prepared_statements shows. */
 struct db_statement {
     const char *name;
     const char *sql;
@@ -50,8 +56,8 @@ struct db_parameter {
     size_t size;
 };
 
-/* Makes a pool without connecting. NULL: no memory, or the connection string does not parse,
- * with *err (ERROR_MISCONFIGURED). Ours: db_close, once no thread uses it. */
+/* Makes a pool without connecting. NULL: no memory, or the connection string is not fit, with
+ * *err (ERROR_MISCONFIGURED). Ours: db_close, once no thread uses it. */
 struct db *db_open(const struct db_options *options, struct error *err)
     __attribute__((warn_unused_result));
 void db_close(struct db *db); /* NULL is fine */
@@ -60,17 +66,19 @@ void db_close(struct db *db); /* NULL is fine */
  * ms milliseconds and after them; 0: none again. */
 void db_set_deadline(unsigned ms);
 
-/* Runs a statement in a transaction of its own: one round trip. Returns its rows, ours to
- * db_result_free, or NULL with *err:
- *   ERROR_STORAGE_AWAY  no connection, or it broke. A write may or may not have happened
- *   what the table in db.c says for a constraint that was violated
- *   ERROR_INTERNAL      anything else
+/* Runs a statement in a transaction of its own: one round trip. Where PostgreSQL certainly rolled
+ * it back, for a reason that passes, it is tried a few times more; the table in db.c says which.
+ * Returns its rows, ours to db_result_free, or NULL with *err:
+ *   ERROR_STORAGE_AWAY       no connection, or it broke. A write may or may not have happened
+ *   ERROR_STORAGE_READ_ONLY  the server takes no writes: nothing happened
+ *   what the table says for a constraint that was violated
+ *   ERROR_INTERNAL           anything else
  * err->detail says more, for the log. */
 struct db_result *db_execute(struct db *db, const struct db_statement *statement,
                              const struct db_parameter parameters[], struct error *err)
     __attribute__((warn_unused_result));
 
-/* Runs a script of several statements without parameters, in PostgreSQL's simple protocol:
+/* Runs a script of several statements without parameters, in PostgreSQL's simple protocol, once:
  * for migrations. False with *err as above. */
 bool db_script(struct db *db, const char *sql, struct error *err)
     __attribute__((warn_unused_result));

@@ -55,6 +55,11 @@ bool error_exhausted(struct error *err)
     return error_set(err, ERROR_EXHAUSTED, "out of memory");
 }
 
+bool error_is_of_storage(const struct error *err)
+{
+    return err->code == ERROR_STORAGE_AWAY || err->code == ERROR_STORAGE_READ_ONLY;
+}
+
 const char *error_name(enum error_code code)
 {
     return table[code].name;

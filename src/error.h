@@ -29,6 +29,7 @@
     X(INTERNAL,                 500,    LOG_LEVEL_ERROR)                                     \
     X(MISCONFIGURED,            500,    LOG_LEVEL_ERROR)                                     \
     X(STORAGE_AWAY,             503,    LOG_LEVEL_ERROR)                                     \
+    X(STORAGE_READ_ONLY,        503,    LOG_LEVEL_WARN)                                      \
     X(EXHAUSTED,                503,    LOG_LEVEL_ERROR)
 
 enum error_code {
@@ -68,6 +69,9 @@ bool error_set_at(struct error *err, enum error_code code, unsigned line, unsign
 
 /* The request's memory ran out: a clean 503. Always returns false. */
 bool error_exhausted(struct error *err);
+
+/* Whether it is the storage that failed, which may be back in a moment. */
+bool error_is_of_storage(const struct error *err);
 
 /* The table's columns. */
 const char *error_name(enum error_code code);

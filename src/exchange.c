@@ -10,6 +10,7 @@
 #include "response.h"
 #include "route.h"
 #include "store_caller.h"
+#include "text.h"
 
 /* What the route's handler has to say. A path that leads nowhere is told only here, behind
  * authorise(): without permission one never learns whether a path exists. */
@@ -31,19 +32,28 @@ static bool handle(struct call *call, struct error *err)
 }
 
 /* One place, after the response: the line, with the storage's own words where there are any.
- * The path stands behind its namespace: one log may be that of many sites. */
+ * The path stands behind its namespace: one log may be that of many sites. While the storage is
+ * away every request would have the same to say. */
 static void report(const struct request *request, const struct error *err, unsigned status)
 {
+    static struct log_limit limits[ERROR_MAX];
     enum log_level level = err->code == ERROR_NONE ? LOG_LEVEL_DEBUG : error_level(err->code);
     const char *operation = operation_name(request->operation);
     bool parsed = request->path != NULL;
+    char others[48] = "";
+    unsigned held;
 
     if (level == LOG_LEVEL_INFO) /* a client's mistake is the client's to read */
         level = LOG_LEVEL_DEBUG;
-    log_write(level, "%s %s%s%s: %u%s%s%s%s", operation, parsed ? request->site : "",
+    if (error_is_of_storage(err)) {
+        level = log_limit(&limits[err->code], level, &held);
+        if (held > 0)
+            text_format(others, sizeof others, " (and %u requests more)", held);
+    }
+    log_write(level, "%s %s%s%s: %u%s%s%s%s%s", operation, parsed ? request->site : "",
               parsed ? request->named : "", parsed ? request->path : "-", status,
               err->code == ERROR_NONE ? "" : " ", err->code == ERROR_NONE ? "" : error_name(err->code),
-              *err->detail ? ": " : "", err->detail);
+              *err->detail ? ": " : "", err->detail, others);
 }
 
 /* Whether the route lets the request in. */

@@ -16,6 +16,7 @@ enum {
     TEXT_MAX = 2048, /* of the formatted text, before escapes */
     LINE_MAX_BYTES = 4096, /* what a pipe that has room takes at once (PIPE_BUF) */
     PATIENCE_MS = 100,
+    LIMIT_MS = 1000,
 };
 
 static const char *const level_names[] = {"trace", "debug", "info", "warn", "error"};
@@ -123,6 +124,23 @@ static void put(const char *line)
     }
     if (write(STDERR_FILENO, line, strlen(line)) < 0)
         return;
+}
+
+enum log_level log_limit(struct log_limit *limit, enum log_level level, unsigned *held)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    int64_t now = (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+    int64_t quiet_until = limit->quiet_until;
+    *held = 0;
+    if (now < quiet_until ||
+        !atomic_compare_exchange_strong(&limit->quiet_until, &quiet_until, now + LIMIT_MS)) {
+        limit->held++;
+        return LOG_LEVEL_DEBUG;
+    }
+    *held = atomic_exchange(&limit->held, 0);
+    return level;
 }
 
 void log_write(enum log_level level, const char *format, ...)

@@ -8,6 +8,7 @@
 #define LOG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum log_level {
     LOG_LEVEL_TRACE = 0,
@@ -38,6 +39,16 @@ void log_set_request_id(const char *request_id);
  * nobody reads the log, lines are lost rather than waited for. */
 void log_write(enum log_level level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Of an event that can repeat as often as requests come. Zero to begin with. */
+struct log_limit {
+    _Atomic int64_t quiet_until; /* ms of CLOCK_MONOTONIC */
+    _Atomic unsigned held;
+};
+
+/* The level at which to write it this time: its own once a second, else debug. *held becomes the
+ * number of those that were not written at their own level since. */
+enum log_level log_limit(struct log_limit *limit, enum log_level level, unsigned *held);
 
 #define log_debug(...) log_write(LOG_LEVEL_DEBUG, __VA_ARGS__)
 #define log_info(...) log_write(LOG_LEVEL_INFO, __VA_ARGS__)

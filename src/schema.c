@@ -100,7 +100,9 @@ enum schema_state schema_health(struct db *db)
     struct error err;
 
     if (!schema_check(db, &err))
-        return err.code == ERROR_STORAGE_AWAY ? SCHEMA_AWAY : SCHEMA_UNFIT;
+        return err.code == ERROR_STORAGE_READ_ONLY ? SCHEMA_STANDBY
+               : err.code == ERROR_STORAGE_AWAY    ? SCHEMA_AWAY
+                                                   : SCHEMA_UNFIT;
     struct db_result *result = db_execute(db, &statement, NULL, &err);
     enum schema_state state = !result                           ? SCHEMA_AWAY
                               : db_result_true(result, 0, 0) ? SCHEMA_STANDBY

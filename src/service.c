@@ -206,7 +206,7 @@ static bool may_replace(const struct generation *old, const struct generation *n
 {
     if (schema_check(new->db, err))
         return true;
-    return err->code == ERROR_STORAGE_AWAY &&
+    return error_is_of_storage(err) &&
            strcmp(old->config.connection_url, new->config.connection_url) == 0;
 }
 

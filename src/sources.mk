@@ -12,6 +12,8 @@ libcatalog_a_SOURCES = \
 	%D%/body.c %D%/body.h \
 	%D%/config.c %D%/config.h \
 	%D%/db.c %D%/db.h \
+	%D%/db_connection.c %D%/db_connection.h \
+	%D%/db_servers.c %D%/db_servers.h \
 	%D%/duration.c %D%/duration.h \
 	%D%/error.c %D%/error.h \
 	%D%/exchange.c %D%/exchange.h \

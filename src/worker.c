@@ -76,7 +76,7 @@ static bool may_start(struct db *db, struct error *err)
     if (schema_check(db, err))
         return true;
     report(err);
-    return err->code == ERROR_STORAGE_AWAY;
+    return error_is_of_storage(err);
 }
 
 static bool serve(struct service *service, struct error *err)
