@@ -12,7 +12,9 @@ MIGRATIONS = \
 	%D%/migrations/0010_plugin_endpoints.sql \
 	%D%/migrations/0011_namespaces.sql \
 	%D%/migrations/0012_follow.sql \
-	%D%/migrations/0013_tidy_namespace.sql
+	%D%/migrations/0013_tidy_namespace.sql \
+	%D%/migrations/0014_migrations.sql \
+	%D%/migrations/0015_operator.sql
 QUERIES = \
 	%D%/queries/retention.sql \
 	%D%/queries/sizes.sql \

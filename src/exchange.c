@@ -56,9 +56,10 @@ static void report(const struct request *request, const struct error *err, unsig
               *err->detail ? ": " : "", err->detail, others);
 }
 
-/* Whether the route lets the request in. */
+/* Whether the route lets the request in. What is known of tokens and objects says nothing once the
+ * schema has become one that this program does not work on. */
 static bool admit(struct call *call, struct caller *caller, struct credential *credential,
-                  struct error *err)
+                  bool schema_fits, struct error *err)
 {
     const struct request *request = call->request;
     enum route_access access =
@@ -66,6 +67,10 @@ static bool admit(struct call *call, struct caller *caller, struct credential *c
 
     if (access == ROUTE_TO_ANYBODY || (access == ROUTE_BY_TOKEN_IF_ANY && !request->token))
         return true;
+    if (request->token && !schema_fits)
+        return error_set(err, ERROR_STORAGE_AWAY,
+                         "storage is not available: its schema is not one that this version "
+                         "works on");
     return authenticate(caller, credential, &call->object, call->db, call->match, request,
                         call->arena, err) &&
            (access != ROUTE_BY_POLICY ||
@@ -95,7 +100,7 @@ void exchange_serve(const struct exchange *exchange, const struct input *input,
     bool ok = request_parse(&request, input, exchange->max_request_size, arena, &err);
     log_set_request_id(request.id);
     ok = ok && route_find(&match, request.path, request.operation, arena, &err) &&
-         admit(&call, &caller, &credential, &err) && handle(&call, &err);
+         admit(&call, &caller, &credential, exchange->schema_fits, &err) && handle(&call, &err);
     if (ok)
         err.code = ERROR_NONE; /* a first attempt may have failed */
     unsigned status = response_send(&response, &request, &err, arena, output);

@@ -5,6 +5,7 @@
 #ifndef EXCHANGE_H
 #define EXCHANGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct arena;
@@ -15,6 +16,7 @@ struct output;
 /* What every request shares; immutable while threads run. */
 struct exchange {
     struct db *db;
+    bool schema_fits;        /* false: who needs the database gets 503 */
     size_t max_request_size; /* bytes of a body */
     const char *api_version; /* the Vault whose API is followed */
 };

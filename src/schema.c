@@ -14,39 +14,32 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { TRIGGERS = 14 }; /* that the migrations make, all of them ENABLE ALWAYS */
+enum { TRIGGERS = 15 }; /* that the migrations make, all of them ENABLE ALWAYS */
 
-/* A version's three numbers as one. -1: it is none. */
-static long version_number(const char *text)
-{
-    unsigned major, minor, patch;
-
-    if (sscanf(text, "%u.%u.%u", &major, &minor, &patch) != 3)
-        return -1;
-    return ((long)major * 1000 + minor) * 1000 + patch;
-}
+/* The columns of schema_check's statement. */
+enum { NEWEST, MISSING, OLDEST_WORKER, SERVES, ALWAYS, NOT_ALWAYS };
 
 static bool check_versions(const struct db_result *result, struct error *err)
 {
-    const char *newest = db_result_text(result, 0, 0);
-    const char *oldest_worker = db_result_text(result, 0, 1);
-    const char *triggers = db_result_text(result, 0, 2);
+    const char *newest = db_result_text(result, 0, NEWEST);
+    const char *missing = db_result_text(result, 0, MISSING);
+    const char *always = db_result_text(result, 0, ALWAYS);
 
-    if (strtol(newest, NULL, 10) < SCHEMA_VERSION)
+    if (missing)
         return error_set(err, ERROR_MISCONFIGURED,
                          "the schema is at version %s and too old for this program, which needs "
-                         "%d: run runtime-catalog migrate",
-                         newest, SCHEMA_VERSION);
-    if (version_number(oldest_worker) > version_number(VERSION_TEXT))
+                         "%d: migration %s has not run; run runtime-catalog migrate",
+                         newest, SCHEMA_VERSION, missing);
+    if (!db_result_true(result, 0, SERVES))
         return error_set(err, ERROR_MISCONFIGURED,
                          "the schema is at version %s and too new for this program: it needs "
                          "runtime-catalogd %s, this is " VERSION_TEXT,
-                         newest, oldest_worker);
-    if (strtol(triggers, NULL, 10) < TRIGGERS)
+                         newest, db_result_text(result, 0, OLDEST_WORKER));
+    if (strtol(always, NULL, 10) < TRIGGERS || db_result_true(result, 0, NOT_ALWAYS))
         return error_set(err, ERROR_MISCONFIGURED,
-                         "%s of the schema's %d triggers are enabled always: changes would go "
-                         "unrecorded",
-                         triggers, TRIGGERS);
+                         "%s of the schema's triggers are enabled always, which is not all of "
+                         "them: changes would go unrecorded",
+                         always);
     return true;
 }
 
@@ -63,30 +56,50 @@ static bool table_exists(struct db *db, bool *exists, struct error *err)
     return result != NULL;
 }
 
+/* What the check failed on may be that there is nothing to check. */
+static bool explain_failure(struct db *db, struct error *err)
+{
+    struct error ignored;
+    bool exists = true;
+
+    if (table_exists(db, &exists, &ignored) && !exists)
+        error_set(err, ERROR_MISCONFIGURED,
+                  "the database has no runtime_catalog schema: run runtime-catalog migrate");
+    return false;
+}
+
 bool schema_check(struct db *db, struct error *err)
 {
+    /* Of all migrations that ran the most demanding one counts, whichever came last. */
     static const struct db_statement statement = {
         .name = "schema_check",
-        .sql = "SELECT coalesce(max(version), 0),"
-               "       coalesce((array_agg(oldest_worker ORDER BY version DESC))[1], '0.0.0'),"
-               "       (SELECT count(*)"
+        .parameters = 2,
+        .sql = "SELECT ran.newest,"
+               "       (SELECT min(needed) FROM generate_series(1, $1::integer) AS needed"
+               "         WHERE NOT needed = ANY (ran.versions)),"
+               "       array_to_string(ran.oldest_worker, '.'),"
+               "       ran.oldest_worker <= string_to_array($2, '.')::numeric[],"
+               "       hung.always, hung.not_always"
+               "  FROM (SELECT coalesce(max(version), 0) AS newest,"
+               "               coalesce(array_agg(version), '{}') AS versions,"
+               "               max(string_to_array(oldest_worker, '.')::numeric[]) AS oldest_worker"
+               "          FROM runtime_catalog.schema_version) AS ran,"
+               "       (SELECT count(*) FILTER (WHERE t.tgenabled = 'A') AS always,"
+               "               count(*) FILTER (WHERE t.tgenabled <> 'A') > 0 AS not_always"
                "          FROM pg_catalog.pg_trigger AS t"
                "          JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid"
                "          JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
-               "         WHERE n.nspname = 'runtime_catalog' AND NOT t.tgisinternal"
-               "           AND t.tgenabled = 'A')"
-               "  FROM runtime_catalog.schema_version",
+               "         WHERE n.nspname = 'runtime_catalog'"
+               "           AND NOT t.tgisinternal AND t.tgparentid = 0) AS hung",
     };
-    bool exists;
+    char version[16];
 
-    if (!table_exists(db, &exists, err))
-        return false;
-    if (!exists)
-        return error_set(err, ERROR_MISCONFIGURED,
-                         "the database has no runtime_catalog schema: run runtime-catalog "
-                         "migrate");
-    struct db_result *result = db_execute(db, &statement, NULL, err);
-    bool good = result && check_versions(result, err);
+    text_format(version, sizeof version, "%d", SCHEMA_VERSION);
+    struct db_result *result =
+        db_execute(db, &statement, (struct db_parameter[]){{version, 0}, {VERSION_TEXT, 0}}, err);
+    if (!result)
+        return explain_failure(db, err);
+    bool good = check_versions(result, err);
     db_result_free(result);
     return good;
 }
@@ -182,12 +195,9 @@ static bool read_migration(struct migration *migration, const char *directory,
     migration->state = MIGRATION_PENDING;
     if (asprintf(&migration->path, "%s/%s", directory, file_name) < 0 || !migration->name)
         return error_exhausted(err);
-    char *text = read_file(migration->path, &length, err);
-    if (!text)
-        return false;
-    bool hashed = secret_hash_text(migration->checksum, text, length);
-    free(text);
-    return hashed || error_set(err, ERROR_INTERNAL, "libcrypto failed");
+    migration->text = read_file(migration->path, &length, err);
+    return migration->text && (secret_hash_text(migration->checksum, migration->text, length) ||
+                               error_set(err, ERROR_INTERNAL, "libcrypto failed"));
 }
 
 static bool list_files(struct migrations *migrations, const char *directory, struct error *err)
@@ -198,7 +208,6 @@ static bool list_files(struct migrations *migrations, const char *directory, str
 
     if (count == 0)
         good = error_set(err, ERROR_MISCONFIGURED, "%s: there are no migrations here", directory);
-    /* Room for as many again that only the database knows. */
     migrations->items = calloc((size_t)(count > 0 ? count : 0) + 1, sizeof *migrations->items);
     if (good && !migrations->items)
         good = error_exhausted(err);
@@ -246,13 +255,23 @@ static bool add_row(struct migrations *migrations, const struct db_result *resul
     if (!migration)
         return error_exhausted(err);
     if (migration->path)
-        migration->state = !checksum || strcmp(checksum, migration->checksum) == 0
+        migration->state = strcmp(migration->name, db_result_text(result, row, 1)) == 0 &&
+                                   (!checksum || strcmp(checksum, migration->checksum) == 0)
                                ? MIGRATION_APPLIED
                                : MIGRATION_EDITED;
     migration->unsigned_row = !checksum;
-    migration->applied_at = strdup(db_result_text(result, row, 3));
-    migration->applied_by = strdup(db_result_text(result, row, 4));
-    return (migration->applied_at && migration->applied_by) || error_exhausted(err);
+    migration->oldest_worker = strdup(db_result_text(result, row, 3));
+    migration->applied_at = strdup(db_result_text(result, row, 4));
+    migration->applied_by = strdup(db_result_text(result, row, 5));
+    return (migration->oldest_worker && migration->applied_at && migration->applied_by) ||
+           error_exhausted(err);
+}
+
+static int compare_versions(const void *a, const void *b)
+{
+    const struct migration *one = a, *other = b;
+
+    return (one->version > other->version) - (one->version < other->version);
 }
 
 bool schema_list(struct migrations *migrations, struct db *db, const char *directory,
@@ -260,7 +279,7 @@ bool schema_list(struct migrations *migrations, struct db *db, const char *direc
 {
     static const struct db_statement statement = {
         .name = "schema_list",
-        .sql = "SELECT version, name, checksum,"
+        .sql = "SELECT version, name, checksum, oldest_worker,"
                "       to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),"
                "       applied_by"
                "  FROM runtime_catalog.schema_version"
@@ -277,6 +296,7 @@ bool schema_list(struct migrations *migrations, struct db *db, const char *direc
     for (size_t row = 0; good && row < db_result_rows(result); row++)
         good = add_row(migrations, result, row, err);
     db_result_free(result);
+    qsort(migrations->items, migrations->count, sizeof *migrations->items, compare_versions);
     return good;
 }
 
@@ -285,6 +305,8 @@ void schema_list_fini(struct migrations *migrations)
     for (size_t i = 0; i < migrations->count; i++) {
         free(migrations->items[i].name);
         free(migrations->items[i].path);
+        free(migrations->items[i].text);
+        free(migrations->items[i].oldest_worker);
         free(migrations->items[i].applied_at);
         free(migrations->items[i].applied_by);
     }
@@ -292,35 +314,65 @@ void schema_list_fini(struct migrations *migrations)
     *migrations = (struct migrations){.count = 0};
 }
 
+/* Whether the schema has a migration that was pending; false also if nobody can say. */
+static bool has_run(struct db *db, const struct migration *migration)
+{
+    static const struct db_statement statement = {
+        .name = "schema_has_run",
+        .parameters = 1,
+        .sql = "SELECT FROM runtime_catalog.schema_version WHERE version = $1::integer",
+    };
+    char version[16];
+    struct error ignored;
+
+    text_format(version, sizeof version, "%d", migration->version);
+    struct db_result *result =
+        db_execute(db, &statement, (struct db_parameter[]){{version, 0}}, &ignored);
+    bool ran = result && db_result_rows(result) == 1;
+    db_result_free(result);
+    return ran;
+}
+
 static bool store_checksum(struct db *db, const struct migration *migration, struct error *err)
 {
     static const struct db_statement statement = {
         .name = "schema_sign",
-        .parameters = 2,
-        .sql = "UPDATE runtime_catalog.schema_version SET checksum = $2"
-               " WHERE version = $1::integer AND checksum IS NULL",
+        .parameters = 3,
+        .sql = "UPDATE runtime_catalog.schema_version SET checksum = $3"
+               " WHERE version = $1::integer AND name = $2 AND coalesce(checksum, $3) = $3"
+               " RETURNING true",
     };
     char version[16];
 
     text_format(version, sizeof version, "%d", migration->version);
     struct db_result *result = db_execute(
-        db, &statement, (struct db_parameter[]){{version, 0}, {migration->checksum, 0}}, err);
+        db, &statement,
+        (struct db_parameter[]){{version, 0}, {migration->name, 0}, {migration->checksum, 0}},
+        err);
+    bool stored = result && db_result_rows(result) == 1;
+    if (result && !stored)
+        error_set(err, ERROR_MISCONFIGURED,
+                  "%s has run, but schema_version has another file under its number, or none",
+                  migration->path);
     db_result_free(result);
-    return result != NULL;
+    return stored;
+}
+
+/* What fails may have run all the same: by somebody else meanwhile, or by us, if the connection
+ * was lost as it ended. */
+static bool run(struct db *db, const struct migration *migration, struct error *err)
+{
+    struct error cause;
+
+    if (db_script(db, migration->text, &cause) || has_run(db, migration))
+        return true;
+    error_set(err, cause.code, "%s failed", migration->path);
+    memcpy(err->detail, cause.detail, sizeof err->detail);
+    return false;
 }
 
 bool schema_apply(struct db *db, const struct migration *migration, struct error *err)
 {
-    size_t length;
-
-    if (migration->state == MIGRATION_PENDING) {
-        char *text = read_file(migration->path, &length, err);
-        if (!text)
-            return false;
-        bool ran = db_script(db, text, err);
-        free(text);
-        if (!ran && err->code != ERROR_ALREADY_DONE)
-            return false;
-    }
-    return store_checksum(db, migration, err);
+    return (migration->state == MIGRATION_APPLIED || run(db, migration, err)) &&
+           store_checksum(db, migration, err);
 }

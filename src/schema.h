@@ -13,7 +13,7 @@
 
 struct db;
 
-enum { SCHEMA_VERSION = 12 }; /* the newest migration that this program was written for */
+enum { SCHEMA_VERSION = 15 }; /* the newest migration that this program was written for */
 
 /* Whether this program works on the database's schema. False with *err: ERROR_MISCONFIGURED
  * if the schema is too old or too new for it, or a trigger of it is missing or disabled. */
@@ -41,8 +41,10 @@ struct migration {
     int version;
     char *name;       /* the file's name without its number and .sql */
     char *path;       /* of the file; NULL: none */
-    char *applied_at; /* ISO 8601; NULL: has not run */
-    char *applied_by; /* likewise */
+    char *text;       /* of the file; NULL: none */
+    char *oldest_worker; /* that it serves; NULL: has not run */
+    char *applied_at;    /* ISO 8601; likewise */
+    char *applied_by;    /* likewise */
     bool unsigned_row; /* has run by psql, so that the checksum is not stored yet */
     char checksum[65]; /* of the file */
     enum migration_state state;
@@ -55,13 +57,15 @@ struct migrations {
 
 const char *migration_state_name(enum migration_state state);
 
-/* Compares a directory of NNNN_name.sql with the database. False with *err. */
+/* Reads a directory of NNNN_name.sql and compares it with the database. False with *err. */
 bool schema_list(struct migrations *migrations, struct db *db, const char *directory,
                  struct error *err) __attribute__((warn_unused_result));
 void schema_list_fini(struct migrations *migrations);
 
-/* Runs the file, in the transaction that it brings, and stores its checksum; or only stores
- * the checksum of one that psql ran. Somebody else having just run it is success. */
+/* Runs what the file held when it was listed, in the transaction that it brings, and stores its
+ * checksum; or only stores the checksum of one that psql ran. Somebody else having just run it
+ * is success. False with *err and nothing done; ERROR_STORAGE_AWAY where another attempt may
+ * succeed, as when a lock was not to be had in time. */
 bool schema_apply(struct db *db, const struct migration *migration, struct error *err)
     __attribute__((warn_unused_result));
 

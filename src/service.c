@@ -9,12 +9,23 @@
 #include "store_token_api.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
+    CHECK_MS = 1000,  /* between two looks at the schema's version */
     TIDY_BATCH = 100, /* tokens a statement */
     TIDY_MS = 1000,   /* all statements of one tick */
+};
+
+/* Whether the schema is one that this program works on. */
+enum fitness {
+    FITNESS_UNKNOWN = 0, /* the database has not answered yet */
+    FITNESS_GOOD,
+    FITNESS_UNFIT,
 };
 
 /* One reading. */
@@ -22,6 +33,7 @@ struct generation {
     struct config config;
     struct db *db;
     unsigned users; /* requests, and the service while it is the current one */
+    _Atomic enum fitness fitness;
 };
 
 struct service {
@@ -29,7 +41,20 @@ struct service {
     pthread_mutex_t mutex; /* guards everything below, and every generation's users */
     struct generation *current;
     bool served; /* a request, since the last tick */
+
+    /* Of the thread that ticks. */
+    bool untidy;       /* a request was served since the last tidying */
+    int64_t tidied_at; /* of now_ms() */
 };
+
+/* Milliseconds of a clock that nobody sets. */
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 static void generation_free(struct generation *generation)
 {
@@ -96,6 +121,7 @@ struct service *service_open(const char *path, struct error *err)
     }
     service->path = path;
     service->current = generation;
+    service->tidied_at = now_ms();
     pthread_mutex_init(&service->mutex, NULL);
     set_up_log(&generation->config);
     return service;
@@ -108,6 +134,36 @@ void service_close(struct service *service)
     generation_free(service->current);
     pthread_mutex_destroy(&service->mutex);
     free(service);
+}
+
+/* Looks at the schema and notes what it finds. False with *err: it does not fit, or the database is
+ * away, which says nothing about its schema. */
+static bool check(struct generation *generation, struct error *err)
+{
+    bool good = schema_check(generation->db, err);
+
+    if (good || err->code != ERROR_STORAGE_AWAY)
+        generation->fitness = good ? FITNESS_GOOD : FITNESS_UNFIT;
+    return good;
+}
+
+/* The same, and a line in the log where it is not as it was. */
+static void watch(struct generation *generation)
+{
+    enum fitness before = generation->fitness;
+    struct error err;
+    bool good = check(generation, &err);
+
+    if (good && before == FITNESS_UNFIT)
+        log_info("the schema fits again");
+    if (!good && err.code != ERROR_STORAGE_AWAY && before != FITNESS_UNFIT)
+        log_error("requests are refused until the schema fits: %s%s%s", err.text,
+                  *err.detail ? ": " : "", err.detail);
+}
+
+bool service_check(struct service *service, struct error *err)
+{
+    return check(service->current, err);
 }
 
 const struct config *service_config(const struct service *service)
@@ -146,9 +202,12 @@ void service_serve(void *context, const struct input *input, const struct output
     const struct config *config = &generation->config;
 
     db_set_deadline(config->request_ms);
+    if (generation->fitness == FITNESS_UNKNOWN)
+        watch(generation);
     exchange_serve(
         &(struct exchange){
             .db = generation->db,
+            .schema_fits = generation->fitness != FITNESS_UNFIT,
             .max_request_size = config->max_request_size,
             .api_version = config->api_version,
         },
@@ -172,18 +231,33 @@ static void tidy(struct db *db)
     db_set_deadline(0);
 }
 
-unsigned service_tick(void *context)
+static bool take_served(struct service *service)
 {
-    struct service *service = context;
-    struct generation *generation = service->current; /* replaced by this thread alone */
-
     pthread_mutex_lock(&service->mutex);
     bool served = service->served;
     service->served = false;
     pthread_mutex_unlock(&service->mutex);
-    if (served)
+    return served;
+}
+
+unsigned service_tick(void *context)
+{
+    struct service *service = context;
+    struct generation *generation = service->current; /* replaced by this thread alone */
+    unsigned tidy_ms = generation->config.tidy_ms;
+
+    if (take_served(service)) {
+        service->untidy = true;
+        db_set_deadline(CHECK_MS);
+        watch(generation);
+        db_set_deadline(0);
+    }
+    if (service->untidy && now_ms() - service->tidied_at >= tidy_ms) {
         tidy(generation->db);
-    return generation->config.tidy_ms;
+        service->untidy = false;
+        service->tidied_at = now_ms();
+    }
+    return tidy_ms < CHECK_MS ? tidy_ms : CHECK_MS;
 }
 
 static bool differ(const char *one, const char *other)
@@ -201,10 +275,10 @@ static void warn_of_restart(const struct config *old, const struct config *new)
 }
 
 /* A database that is away at this moment comes back, but a new one may just be misspelt. */
-static bool may_replace(const struct generation *old, const struct generation *new,
+static bool may_replace(const struct generation *old, struct generation *new,
                         struct error *err)
 {
-    if (schema_check(new->db, err))
+    if (check(new, err))
         return true;
     return error_is_of_storage(err) &&
            strcmp(old->config.connection_url, new->config.connection_url) == 0;

@@ -27,12 +27,18 @@ void service_close(struct service *service); /* NULL is fine */
 const struct config *service_config(const struct service *service);
 struct db *service_db(const struct service *service);
 
+/* Whether the schema fits; false with *err, ERROR_STORAGE_AWAY if nobody knows yet. Where it does
+ * not, requests get 503 until it does. */
+bool service_check(struct service *service, struct error *err)
+    __attribute__((warn_unused_result));
+
 /* Serves one request; for any number of threads at once. context is the struct service. */
 void service_serve(void *context, const struct input *input, const struct output *output,
                    struct arena *arena);
 
-/* What is to be done now and then, and nothing if no request came since the last time: deletes
- * tokens that have ended. Returns the milliseconds until it wants to be called again. */
+/* What is to be done now and then, and nothing if no request came since the last time: looks
+ * whether the schema still fits, every second, and deletes tokens that have ended. Returns the
+ * milliseconds until it wants to be called again. */
 unsigned service_tick(void *context);
 
 /* Reads the configuration again. What is not fit to serve is refused, with the reason in the

@@ -30,9 +30,9 @@ static const struct subcommand {
 } subcommands[] = {
     {
         .words = {"migrate", NULL},
-        .flags = " migrations ",
+        .flags = " migrations wait ",
         .run = tool_migrate,
-        .usage = "migrate [-migrations=DIR]",
+        .usage = "migrate [-migrations=DIR] [-wait=1m]",
     },
     {
         .words = {"status", NULL},

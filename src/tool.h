@@ -29,6 +29,7 @@ struct tool_list {
 struct tool_flags {
     const char *config;       /* -config: file to take the database from */
     const char *migrations;   /* -migrations: directory */
+    int64_t wait;             /* -wait: for locks */
     const char *namespace;    /* -namespace, with its slash at the end; "": the root */
     const char *field;        /* -field: print the value of this one alone */
     bool json;                /* -format=json */

@@ -66,6 +66,7 @@ static const struct flag {
     FLAG("ttl", SECONDS, ttl),
     FLAG("use-limit", COUNT, use_limit),
     FLAG("version", SWITCH, version),
+    FLAG("wait", SECONDS, wait),
     FLAG("wrap-ttl", SECONDS, wrap_ttl),
 };
 

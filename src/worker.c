@@ -71,9 +71,9 @@ static bool test(const struct config *config, struct db *db, struct error *err)
 }
 
 /* A database that is away comes back; a schema that does not fit does not become fit. */
-static bool may_start(struct db *db, struct error *err)
+static bool may_start(struct service *service, struct error *err)
 {
-    if (schema_check(db, err))
+    if (service_check(service, err))
         return true;
     report(err);
     return error_is_of_storage(err);
@@ -84,7 +84,7 @@ static bool serve(struct service *service, struct error *err)
     const struct config *config = service_config(service);
     unsigned left;
 
-    if (!may_start(service_db(service), err))
+    if (!may_start(service, err))
         return false;
     bool served = server_run(
         &(struct server_options){

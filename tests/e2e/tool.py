@@ -1,15 +1,11 @@
 #!/usr/bin/python3
-"""runtime-catalog: its usage; migrating by psql and by the tool gives the same schema, two at once
-do no harm, an edited file is refused; status; and what runtime-catalogd -t says. Tokens and
-policies: tool_token.py, tool_policy.py."""
-import json
+"""runtime-catalog: its usage; and what runtime-catalogd -t says of policies. Tokens and policies:
+tool_token.py, tool_policy.py; migrate and status, and what -t says of the schema: migrations.py."""
 import os
-import shutil
 import subprocess
 import sys
 
 sys.path.append(sys.path[0] + "/../lib")
-from cluster import BIN  # noqa: E402
 from harness import stack  # noqa: E402
 
 ISSUE = ["token", "issue", "-policy=p"]
@@ -93,18 +89,7 @@ def run(s, *arguments, dsn=None):
     return done.returncode, done.stdout + done.stderr
 
 
-def database(s, name):
-    subprocess.run([BIN / "createdb", "-h", s.cluster.socket, "-U", "postgres", name], check=True)
-    return s.cluster.dsn().replace("dbname=runtime_catalog", f"dbname={name}")
-
-
-def dump(dsn):
-    text = subprocess.run([BIN / "pg_dump", "-s", "-n", "runtime_catalog", "-d", dsn], check=True, text=True,
-                          capture_output=True).stdout
-    return [line for line in text.splitlines() if not line.startswith("\\")]  # \restrict and its random key
-
-
-with stack(plan=2 * len(WRONG) + 2 * len(HELP) + 16) as s:
+with stack(plan=2 * len(WRONG) + 2 * len(HELP) + 5) as s:
     for name, arguments, like in WRONG:
         got, output = run(s, *arguments, dsn="host=/nowhere")
         s.tap.equal(got, 1, name)
@@ -119,41 +104,6 @@ with stack(plan=2 * len(WRONG) + 2 * len(HELP) + 16) as s:
     got, output = run(s, "policy", "list", f"-config={s.folder / 'worker.conf'}", dsn="host=/nowhere")
     s.tap.ok(got == 2 and "permission denied" in output, "-config wins over the environment, and is the worker's", output)
 
-    directory = f"-migrations={s.folder / 'sql/migrations'}"
-    s.tap.equal(run(s, "status", directory)[0], 0, "a migrated schema is current")
-
-    # psql alone
-    dsn = database(s, "by_psql")
-    for file in [s.folder / "sql/roles.sql", *sorted((s.folder / "sql/migrations").glob("*.sql"))]:
-        subprocess.run([BIN / "psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-d", dsn, "-f", file], check=True)
-    s.tap.ok(dump(dsn) == dump(s.cluster.dsn()), "psql and the tool make the same schema")
-    status, output = run(s, "migrate", directory, dsn=dsn)
-    s.tap.ok(status == 0 and "Nothing to do" in output, "after psql there is nothing left to migrate", output)
-    unsigned = subprocess.run([BIN / "psql", "-XqAt", "-d", dsn, "-c",
-                               "SELECT count(*) FROM runtime_catalog.schema_version WHERE checksum IS NULL"],
-                              check=True, text=True, capture_output=True).stdout
-    s.tap.equal(unsigned.strip(), "0", "but the checksums are stored")
-
-    # two at once
-    dsn = database(s, "at_once")
-    subprocess.run([BIN / "psql", "-Xq", "-d", dsn, "-f", s.folder / "sql/roles.sql"], check=True)
-    s.expect("postgresql", "already exists", "schema_version_pkey", "current transaction is aborted")
-    both = [subprocess.Popen([s.folder / "bin/runtime-catalog", "migrate", directory], stdout=subprocess.DEVNULL,
-                             stderr=subprocess.DEVNULL, env=os.environ | {"RUNTIME_CATALOG_DSN": dsn}) for _ in range(2)]
-    s.tap.ok(0 in [child.wait(60) for child in both], "of two migrations at once one gets through")
-    s.tap.equal(run(s, "status", directory, dsn=dsn)[0], 0, "and the schema is whole")
-
-    # an edited file
-    edited = s.folder / "edited"
-    shutil.copytree(s.folder / "sql/migrations", edited)
-    with open(edited / "0004_runtime.sql", "a", encoding="utf-8") as file:
-        file.write("-- edited\n")
-    status, output = run(s, "migrate", f"-migrations={edited}")
-    s.tap.ok(status == 2 and "0004_runtime.sql was edited after it ran" in output, "an edited file is refused", output)
-    status, output = run(s, "status", f"-migrations={edited}", "-format=json")
-    states = {row["name"]: row["state"] for row in json.loads(output[:output.rindex("]") + 1])}
-    s.tap.equal((status, states["runtime"], states["plugin"]), (2, "edited", "applied"), "and status shows it")
-
     # runtime-catalogd -t
     def test():
         done = subprocess.run([s.folder / "bin/runtime-catalogd", "-t", "-c", s.folder / "worker.conf"], text=True,
@@ -167,18 +117,4 @@ with stack(plan=2 * len(WRONG) + 2 * len(HELP) + 16) as s:
     status, output = test()
     s.tap.ok(status == 1 and 'policy "broken" does not compile' in output, "a stored policy that does not compile", output)
     s.cluster.sql("DELETE FROM runtime_catalog.policy WHERE name = 'broken'")
-    s.cluster.sql("ALTER TABLE runtime_catalog.runtime DISABLE TRIGGER runtime_records")
-    status, output = test()
-    s.tap.ok(status == 1 and "triggers" in output, "a trigger that is off", output)
-    s.cluster.sql("ALTER TABLE runtime_catalog.runtime ENABLE ALWAYS TRIGGER runtime_records")
-    s.cluster.sql("INSERT INTO runtime_catalog.schema_version (version, name, oldest_worker) VALUES (99, 'later', '99.0.0')")
-    status, output = test()
-    s.tap.ok(status == 1 and "too new" in output, "a schema that is too new", output)
-    newest = s.cluster.sql("DELETE FROM runtime_catalog.schema_version WHERE version = 99;"
-                           "DELETE FROM runtime_catalog.schema_version WHERE version = (SELECT max(version) FROM"
-                           " runtime_catalog.schema_version) RETURNING version, quote_literal(name)").split("|")
-    status, output = test()
-    s.tap.ok(status == 1 and "too old" in output, "a schema that is too old", output)
-    s.cluster.sql("INSERT INTO runtime_catalog.schema_version (version, name, oldest_worker)"
-                  f" VALUES ({', '.join(newest)}, '0.1.0')")
     s.tap.equal(test()[0], 0, "and good again")

@@ -69,10 +69,10 @@ SELECT *
 
        ('arwdDxt', 'r',    'r',    'r',   '',    'table schema_version'),
        ('arwdDxt', '',     'r',    'r',   '',    'table change'),
-       ('arwdDxt', '',     'arwd', 'r',   '',    'table namespace'),
+       ('arwdDxt', '',     'ard',  'r',   '',    'table namespace'),
        ('arwdDxt', 'ard',  'r',    'r',   '',    'table runtime'),
        ('arwdDxt', 'ad',   'r',    'r',   '',    'table plugin'),
-       ('arwdDxt', 'ard',  'arwd', 'r',   '',    'table policy'),
+       ('arwdDxt', 'ard',  'ard',  'r',   '',    'table policy'),
        ('arwdDxt', '',     'ad',   '',    '',    'table token'),
 
        ('arwx',    'r',    'r',    'r',   '',    'schema_version.version'),
@@ -95,12 +95,12 @@ SELECT *
        ('arwx',    '',     'r',    'r',   '',    'change.request_id'),
        ('arwx',    '',     'r',    'r',   '',    'change.role_name'),
 
-       ('arwx',    '',     'arw',  'r',   '',    'namespace.id'),
-       ('arwx',    '',     'arw',  'r',   '',    'namespace.path'),
-       ('arwx',    '',     'arw',  'r',   '',    'namespace.parent_id'),
-       ('arwx',    '',     'arw',  'r',   '',    'namespace.parent_path'),
+       ('arwx',    '',     'ar',   'r',   '',    'namespace.id'),
+       ('arwx',    '',     'ar',   'r',   '',    'namespace.path'),
+       ('arwx',    '',     'ar',   'r',   '',    'namespace.parent_id'),
+       ('arwx',    '',     'ar',   'r',   '',    'namespace.parent_path'),
        ('arwx',    '',     'arw',  'r',   '',    'namespace.max_runtimes'),
-       ('arwx',    '',     'arw',  'r',   '',    'namespace.created_at'),
+       ('arwx',    '',     'ar',   'r',   '',    'namespace.created_at'),
        ('arwx',    '',     'arw',  'r',   '',    'namespace.updated_at'),
        ('arwx',    '',     'arw',  'r',   '',    'namespace.custom_metadata'),
 
@@ -129,10 +129,10 @@ SELECT *
        ('arwx',    'a',    'r',    'r',   '',    'plugin.created_at'),
        ('arwx',    'aw',   'r',    'r',   '',    'plugin.updated_at'),
 
-       ('arwx',    'ar',   'arw',  'r',   '',    'policy.namespace_id'),
-       ('arwx',    'ar',   'arw',  'r',   '',    'policy.name'),
+       ('arwx',    'ar',   'ar',   'r',   '',    'policy.namespace_id'),
+       ('arwx',    'ar',   'ar',   'r',   '',    'policy.name'),
        ('arwx',    'arw',  'arw',  'r',   '',    'policy.text'),
-       ('arwx',    'ar',   'arw',  'r',   '',    'policy.created_at'),
+       ('arwx',    'ar',   'ar',   'r',   '',    'policy.created_at'),
        ('arwx',    'arw',  'arw',  'r',   '',    'policy.updated_at'),
 
        ('arwx',    '',     'a',    '',    '',    'token.hash'),

@@ -214,6 +214,7 @@ SELECT set_eq(
         JOIN pg_class ON pg_class.oid = tgrelid
        WHERE relnamespace = 'runtime_catalog'::regnamespace AND NOT tgisinternal$$,
     $$VALUES ('runtime_catalog.change',    'change_forgets',             'A'),
+             ('runtime_catalog.schema_version', 'schema_version_forgets', 'A'),
              ('runtime_catalog.namespace', 'namespace_records',          'A'),
              ('runtime_catalog.namespace', 'namespace_records_truncate', 'A'),
              ('runtime_catalog.namespace', 'namespace_limit',            'A'),

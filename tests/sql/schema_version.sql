@@ -2,7 +2,7 @@
 
 BEGIN;
 SET LOCAL search_path = pgtap, pg_catalog;
-SELECT plan(27);
+SELECT plan(28);
 
 -- What inserting the row below, with other values for some columns, violates: SQLSTATE and name
 -- of the constraint or column; '' for nothing. Leaves no row behind.
@@ -130,6 +130,8 @@ SELECT results_eq(
     'SELECT checksum IS NULL, applied_at BETWEEN now() AND clock_timestamp(), applied_by = session_user
        FROM runtime_catalog.schema_version WHERE version = 900002',
     'VALUES (true, true, true)', 'what a migration records of itself');
+SELECT is((SELECT string_agg(table_name || ' ' || operation, ', ') FROM runtime_catalog.change WHERE xid = pg_current_xact_id()),
+          'change forget', 'and workers hear of it');
 SELECT results_eq(
     'SELECT version FROM runtime_catalog.schema_version WHERE version < 900000 ORDER BY version',
     'SELECT generate_series(1, (SELECT max(version) FROM runtime_catalog.schema_version WHERE version < 900000))',
