@@ -178,6 +178,9 @@ static const struct refusal {
     {"40001", ERROR_STORAGE_AWAY, REMEDY_RETRY, BUSY},     /* serialization failure */
     {"40P01", ERROR_STORAGE_AWAY, REMEDY_RETRY, BUSY},     /* deadlock */
     {"40", ERROR_STORAGE_AWAY, REMEDY_NONE, AWAY},         /* 40003: completion unknown */
+    {"42703", ERROR_STORAGE_AWAY, REMEDY_RECONNECT, AWAY}, /* no such column, since a migration */
+    {"42883", ERROR_STORAGE_AWAY, REMEDY_RECONNECT, AWAY}, /* function, likewise */
+    {"42P01", ERROR_STORAGE_AWAY, REMEDY_RECONNECT, AWAY}, /* table, likewise */
     {"42P05", ERROR_INTERNAL, REMEDY_UNPREPARED, FAULT},   /* a pooler's other client has it */
     {"53100", ERROR_STORAGE_AWAY, REMEDY_NONE, "storage is full"},
     {"53300", ERROR_STORAGE_AWAY, REMEDY_NONE, AWAY}, /* too many connections */
