@@ -5,13 +5,12 @@ import collections
 import concurrent.futures
 import contextlib
 import hashlib
-import http.client
 import re
 import signal
-import socket
 import sys
 
 sys.path.append(sys.path[0] + "/../lib")
+from client import UnixConnection  # noqa: E402
 from harness import BAD_TOKEN, CATALOG, CONTAINER, NO_TOKEN, NOT_ALLOWED, stack, start, stop, wait_for  # noqa: E402
 
 TOKEN = "/v1/auth/token/"
@@ -304,16 +303,6 @@ STORED = ("SELECT (SELECT count(*) FROM runtime_catalog.runtime WHERE name = 'he
 
 PLAN = (len(CREATED) + len(CREATED_ORPHANS) + len(NOT_CREATED) + len(ANSWERS) + 3 * len(ENDPOINTS) + len(RENEWED)
         + len(REVOKED) + 2 * len(ENDINGS) + 2 * len(WRITES) + 53)
-
-
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("localhost", timeout=40)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(str(self.path))
 
 
 class Tokens:

@@ -43,6 +43,19 @@ class Response:
         return "\n".join(lines) + "\n\n" + self.body.decode("utf-8", "backslashreplace")
 
 
+class UnixConnection(http.client.HTTPConnection):
+    """Without TLS, to a socket in the file system."""
+
+    def __init__(self, path):
+        super().__init__("localhost", timeout=60)
+        self.path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
 class Client:
     """Talks to https://localhost:port. A connection a request unless told otherwise."""
 

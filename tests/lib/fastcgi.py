@@ -1,5 +1,8 @@
 """FastCGI as a web server speaks it, and as none does: records, parameters, a whole request."""
+import re
+import socket
 import struct
+import urllib.parse
 
 BEGIN, ABORT, END, PARAMS, STDIN, STDOUT, STDERR, DATA, GET_VALUES, GET_VALUES_RESULT, UNKNOWN = range(1, 12)
 RESPONDER, AUTHORIZER, FILTER = range(1, 4)
@@ -43,6 +46,29 @@ def request(method, path, token=None, body=b"", keep=0, **more):
             + (record(STDIN, body) if body else b"") + record(STDIN))
 
 
+def location_path(uri):
+    """nginx's $document_uri: decoded, without query, double slashes and dots."""
+    kept = []
+    for segment in re.sub(rb"/+", b"/", urllib.parse.unquote_to_bytes(uri.partition("?")[0])).split(b"/")[1:]:
+        if segment == b"..":
+            kept = kept[:-1]
+        elif segment != b".":
+            kept.append(segment)
+    return b"/" + b"/".join(kept)
+
+
+def as_nginx(method, uri, headers, body=b"", site=""):
+    """What nginx sends of a request with headers, at a site that is fixed to a namespace or to none. Like
+    nginx it drops those with an underscore; unlike nginx it passes on what nginx refuses."""
+    pairs = list(request_pairs(method, uri, None, len(body), DOCUMENT_URI=location_path(uri), RUNTIME_CATALOG_NAMESPACE=site).items())
+    for name, value in headers:
+        if name == "Content-Type":
+            pairs.append(("CONTENT_TYPE", value))
+        elif "_" not in name:
+            pairs.append(("HTTP_" + name.upper().replace("-", "_"), value))
+    return begin(1) + parameters(pairs) + (record(STDIN, body) if body else b"") + record(STDIN)
+
+
 def records(data):
     """(kind, request, content) of each whole record; what is left over is dropped."""
     while len(data) >= 8:
@@ -84,3 +110,51 @@ def exchange(peer, data):
             break
         reply += piece
     return answer(reply)
+
+
+class Connection:
+    """One to a worker's socket, opened when it is needed, and again when the worker has closed it, which
+    it does to those that are idle."""
+
+    def __init__(self, path):
+        self.path, self.socket, self.sent = str(path), None, b""
+
+    def send(self, data):
+        self.sent = data
+        try:
+            self.connected().sendall(data)
+        except OSError:
+            self.close()
+            self.connected().sendall(data)
+
+    def connected(self):
+        if not self.socket:
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.settimeout(60)
+            self.socket.connect(self.path)
+        return self.socket
+
+    def receive(self):
+        """The answer to what was sent: headers, with Status, and body."""
+        data = self.read()
+        if not data: # it had been closed before the request came
+            self.close()
+            self.connected().sendall(self.sent)
+            data = self.read()
+        if not ended(data):
+            raise ConnectionError("the worker hung up")
+        return answer(data)
+
+    def read(self):
+        data = b""
+        try:
+            while not ended(data) and (piece := self.socket.recv(65536)):
+                data += piece
+        except ConnectionResetError:
+            pass
+        return data
+
+    def close(self):
+        if self.socket:
+            self.socket.close()
+            self.socket = None
