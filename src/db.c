@@ -416,7 +416,7 @@ static bool note_attempt(struct db *db, struct connection **connection, const st
 
     pthread_mutex_lock(&db->mutex);
     bool counts = matters(db, *connection), connected = *connection && counts;
-    bool lost = counts && !connected && db->state != STATE_AWAY;
+    bool lost = counts && !connected && db->state != STATE_AWAY && *db->described;
     bool back = connected && db->state == STATE_AWAY;
     if (connected)
         useless = follow(db, *connection, &news);

@@ -141,6 +141,8 @@ static PGresult *collect(struct connection *connection, int64_t deadline, struct
         PQclear(kept);
         kept = result;
     }
+    if (kept && connection_was_refused(kept))
+        return kept; /* and with that the session ended */
     PQclear(kept);
     return NULL;
 }
@@ -409,10 +411,12 @@ void connection_describe(const struct connection *connection, char *out, size_t 
     const char *version = PQparameterStatus(pg, "server_version");
     char timeline[32] = "";
 
+    if (!version)
+        version = "?";
     if (connection->timeline > 0)
         text_format(timeline, sizeof timeline, ", timeline %u", connection->timeline);
-    text_format(out, size, "PostgreSQL %s at %s:%s%s%s%s", version ? version : "?", PQhost(pg),
-                PQport(pg), timeline,
+    text_format(out, size, "PostgreSQL %.*s at %s:%s%s%s%s", (int)strcspn(version, " "), version,
+                PQhost(pg), PQport(pg), timeline,
                 connection->in_recovery ? ", a standby"
                 : connection->read_only ? ", which takes no writes"
                                         : "",

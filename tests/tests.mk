@@ -2,7 +2,7 @@
 # `make check`: the unit tests, one program a module, and the fuzzers' known inputs. What needs
 # servers, or another compiler, runs from ./dev check.
 
-check_PROGRAMS += tests/hcl/tree
+check_PROGRAMS += tests/hcl/tree tests/db/driver
 TESTS = $(FUZZ_REPLAYS)
 if HAVE_CMOCKA
 check_PROGRAMS += $(UNIT_TESTS)
@@ -68,5 +68,9 @@ tests_unit_token_test_LDADD = $(UNIT_LDADD)
 # src/hcl.c against the original: run by tests/hcl/compare.
 tests_hcl_tree_CFLAGS = $(libcatalog_a_CFLAGS)
 tests_hcl_tree_LDADD = $(CATALOG_LIBS)
+
+# src/db.c by itself: run by tests/e2e/refusals.py and servers.py.
+tests_db_driver_CFLAGS = $(libcatalog_a_CFLAGS)
+tests_db_driver_LDADD = $(CATALOG_LIBS)
 
 EXTRA_DIST += %D%/data
