@@ -101,8 +101,10 @@ void exchange_serve(const struct exchange *exchange, const struct input *input,
     log_set_request_id(request.id);
     ok = ok && route_find(&match, request.path, request.operation, arena, &err) &&
          admit(&call, &caller, &credential, exchange->schema_fits, &err) && handle(&call, &err);
-    if (ok)
-        err.code = ERROR_NONE; /* a first attempt may have failed */
+    if (ok) { /* a first attempt may have failed */
+        err.code = ERROR_NONE;
+        err.detail[0] = '\0';
+    }
     unsigned status = response_send(&response, &request, &err, arena, output);
     report(&request, &err, status);
     log_set_request_id(NULL);
