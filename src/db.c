@@ -190,6 +190,7 @@ static const struct refusal {
     {"57P01", ERROR_STORAGE_AWAY, REMEDY_RETRY, AWAY}, /* ended by an administrator */
     {"57", ERROR_STORAGE_AWAY, REMEDY_NONE, AWAY}, /* a crash, starting up, shutting down */
     {"58", ERROR_STORAGE_AWAY, REMEDY_NONE, AWAY}, /* a system error, such as I/O */
+    {"XX000", ERROR_INTERNAL, REMEDY_RECONNECT, FAULT}, /* what a migration replaces right now */
 };
 
 static bool refuse_as(struct error *err, enum error_code code, const char *detail)

@@ -3,14 +3,14 @@
 -- requires:    0011_namespaces.sql
 -- why:         a policy that moves to another namespace, a namespace that is called something else:
 --              nothing does that, so nobody may by mistake
--- locks:       policy and namespace, for the moment of a REVOKE
+-- locks:       none
 -- takes:       milliseconds
 -- afterwards:  \dp runtime_catalog.*   shows the columns
 
 BEGIN;
 
 SET LOCAL ROLE runtime_catalog_owner;
-SET LOCAL lock_timeout = '1s';
+SET LOCAL lock_timeout = '500ms';
 
 LOCK TABLE runtime_catalog.schema_version IN SHARE ROW EXCLUSIVE MODE;
 INSERT INTO runtime_catalog.schema_version (version, name, oldest_worker)
