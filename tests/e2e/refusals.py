@@ -130,6 +130,16 @@ def violation_of(constraint):
     return f"INSERT INTO runtime_catalog.{table} ({', '.join(row)}) VALUES ({', '.join(row.values())})"
 
 
+def constraints_of_schema(s):
+    return s.cluster.sql(r"""
+        SELECT conname FROM pg_constraint
+         WHERE connamespace = 'runtime_catalog'::regnamespace AND contype <> 't' AND conparentid = 0
+         UNION
+        SELECT (regexp_matches(prosrc, 'CONSTRAINT = ''(\w+)', 'g'))[1] COLLATE "C" FROM pg_proc
+         WHERE pronamespace = 'runtime_catalog'::regnamespace
+         ORDER BY 1""").splitlines()
+
+
 def prepare(s):
     s.register("example")
     s.register("held")
@@ -350,7 +360,7 @@ def check_lost(s):
 TABLE = refusals()
 STATES = [key for key in TABLE if not is_constraint(key)]
 COUNTED = sum("public.attempts" in statements[-1] for _, _, statements, _ in PROVOKED)
-PLAN = 2 + len(TABLE) + len(STATES) + len(PROVOKED) + COUNTED + len(NOT_LET_IN) + CHAIN
+PLAN = 3 + len(TABLE) + len(STATES) + len(PROVOKED) + COUNTED + len(NOT_LET_IN) + CHAIN
 
 with stack(plan=PLAN, bring=bring_driver) as s:
     s.expect("worker", "STORAGE_AWAY")
@@ -358,6 +368,7 @@ with stack(plan=PLAN, bring=bring_driver) as s:
              "too many connections for role", "the database system is (in recovery mode|not yet accepting|starting up)",
              "FATAL:  on purpose")
     s.tap.equal(sorted(VIOLATIONS.keys() | NEVER_ALONE), sorted(filter(is_constraint, TABLE)), "each constraint of the table is violated here, and no other")
+    s.tap.equal(sorted(filter(is_constraint, TABLE)), constraints_of_schema(s), "so is each of the schema, and each that a function names")
     s.tap.ok(len(TABLE) > 60 and {"40001", "40P01", "25006", "53100", "53300", "57014", "57P01", "08", "23001", "23503"} <= TABLE.keys(),
              "the table was understood", TABLE)
     prepare(s)
