@@ -170,6 +170,12 @@ static bool set_timeout(void *member, const json_t *value, const char **wanted)
     return set_duration(member, value, 10, 10 * 60 * 1000);
 }
 
+static bool set_seccomp(void *member, const json_t *value, const char **wanted)
+{
+    *wanted = "enforce, kill or off";
+    return json_is_string(value) && sandbox_calls_parse(json_string_value(value), member);
+}
+
 static bool set_log_level(void *member, const json_t *value, const char **wanted)
 {
     *wanted = "trace, debug, info, warn or error";
@@ -201,6 +207,7 @@ static bool set_log_format(void *member, const json_t *value, const char **wante
     X("cache", max_staleness, max_staleness_ms, "\"50ms\"", set_staleness)                   \
     X("cache", max_bytes, max_bytes, "\"64MiB\"", set_size)                                  \
     X("", api_version, api_version, "\"2.1.0\"", set_string)                                 \
+    X("", seccomp, seccomp, "\"enforce\"", set_seccomp)                                       \
     X("", log_level, log_level, "\"info\"", set_log_level)                                   \
     X("", log_format, log_format, "\"standard\"", set_log_format)
 

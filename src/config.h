@@ -9,6 +9,7 @@
 
 #include "error.h"
 #include "log.h"
+#include "sandbox.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,6 +29,7 @@ struct config { /* strings are ours */
     unsigned max_staleness_ms; /* nothing is remembered yet, which is within any bound */
     size_t max_bytes;
     char *api_version;
+    enum sandbox_calls seccomp;
     enum log_level log_level;
     enum log_format log_format;
 };

@@ -23,6 +23,7 @@
 #include <fcgiapp.h>
 
 #include <errno.h>
+#include <libgen.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
@@ -149,6 +150,8 @@ static void *serve_all(void *context)
     FCGX_Request fcgi;
     int fd;
 
+    pthread_mutex_lock(&pool->mutex); /* until all is ready */
+    pthread_mutex_unlock(&pool->mutex);
     while (arena && (fd = accept_next(pool)) >= 0) {
         bound_waits(fd, pool->options->request_ms);
         FCGX_InitRequest(&fcgi, NO_LISTENER, 0);
@@ -269,6 +272,7 @@ static unsigned affordable_threads(const struct server_options *options)
     return threads;
 }
 
+/* They wait for the mutex, which the caller holds. */
 static bool start_threads(struct pool *pool, struct error *err)
 {
     pthread_attr_t attributes;
@@ -280,21 +284,14 @@ static bool start_threads(struct pool *pool, struct error *err)
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
     while (pool->started < wanted) {
-        pthread_mutex_lock(&pool->mutex);
-        pool->running++;
-        pthread_mutex_unlock(&pool->mutex);
         errno = pthread_create(&pool->threads[pool->started], &attributes, serve_all, pool);
-        if (errno != 0) {
-            pthread_mutex_lock(&pool->mutex);
-            pool->running--;
-            pthread_mutex_unlock(&pool->mutex);
-            fail(err, "cannot make a thread");
+        if (errno != 0)
             break;
-        }
         pool->started++;
     }
     pthread_attr_destroy(&attributes);
-    return pool->started == wanted;
+    pool->running = pool->started;
+    return pool->started == wanted || fail(err, "cannot make a thread");
 }
 
 static void pool_init(struct pool *pool, const struct server_options *options,
@@ -380,6 +377,27 @@ static void await_stop(struct pool *pool, const sigset_t *signals)
     log_info("stopping: %s", strsignal(received));
 }
 
+/* From here on the only file to change is the path of a socket of our own, which goes at the stop. */
+static bool confine_files(const struct listener *listener, struct error *err)
+{
+    char folder[sizeof listener->own.path];
+    unsigned count = listener_is_shared(listener) ? 0 : 1;
+
+    text_format(folder, sizeof folder, "%s", listener->own.path);
+    return sandbox_enter_files(&(struct sandbox_folder){.path = dirname(folder)}, count, err);
+}
+
+/* No thread touches a request before the sandbox is closed. */
+static bool begin(struct pool *pool, struct error *err)
+{
+    pthread_mutex_lock(&pool->mutex);
+    bool begun = confine_files(&pool->listener, err) && start_threads(pool, err) &&
+                 sandbox_enter_calls(pool->options->seccomp, err);
+    atomic_store(&pool->stopping, !begun);
+    pthread_mutex_unlock(&pool->mutex);
+    return begun;
+}
+
 bool server_run(const struct server_options *options, unsigned *left, struct error *err)
 {
     static struct pool pool; /* threads that outlive the drain still look at it */
@@ -397,8 +415,8 @@ bool server_run(const struct server_options *options, unsigned *left, struct err
     signal(SIGUSR1, SIG_IGN); /* to libfcgi it means that no more is to be accepted */
     FCGX_Init();
     pool_init(&pool, options, &listener);
-    bool started = start_threads(&pool, err);
-    if (started) {
+    bool begun = begin(&pool, err);
+    if (begun) {
         log_info("serving with %u threads", pool.started);
         notify_ready();
         await_stop(&pool, &signals);
@@ -409,5 +427,5 @@ bool server_run(const struct server_options *options, unsigned *left, struct err
     else
         log_warn("stopped with %u requests or kept connections left", *left);
     listener_close(&pool.listener);
-    return started;
+    return begun;
 }

@@ -8,6 +8,7 @@
 
 #include "error.h"
 #include "listener.h"
+#include "sandbox.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -18,6 +19,7 @@ struct output;
 
 struct server_options {
     struct listener_options listener;
+    enum sandbox_calls seccomp;
     unsigned threads;
     unsigned descriptors; /* that may be open at once; where fewer may, there are fewer threads */
     unsigned request_ms;  /* bound of waiting for the web server in the middle of a request */
@@ -33,10 +35,10 @@ struct server_options {
 /* From here on a SIGHUP waits for server_run. To be called before anything slow. */
 void server_block_signals(void);
 
-/* Listens, serves until SIGTERM or SIGINT, stops accepting, answers what was accepted and what
+/* Listens, enters the sandbox, serves until SIGTERM or SIGINT, stops accepting, answers what was accepted and what
  * arrives on kept connections until the peer lets go or shutdown_ms are over. The service
  * manager (notify.h) hears of each turn, and of the threads as long as they get on with it. To be
- * called once, before any other thread. False with *err: there is no socket, or no thread could be
+ * called once, before any other thread. False with *err: there is no socket, no sandbox, or no thread could be
  * made. *left becomes the number of threads that still serve because shutdown_ms were over:
  * what they use must not be freed. */
 bool server_run(const struct server_options *options, unsigned *left, struct error *err)

@@ -269,9 +269,10 @@ static bool differ(const char *one, const char *other)
 static void warn_of_restart(const struct config *old, const struct config *new)
 {
     if (differ(old->address, new->address) || old->mode != new->mode ||
-        differ(old->peer_users, new->peer_users) || old->threads != new->threads || old->shutdown_ms != new->shutdown_ms)
-        log_warn("listener address, mode, peer_users, threads and shutdown_timeout change with a "
-                 "restart only");
+        differ(old->peer_users, new->peer_users) || old->seccomp != new->seccomp ||
+        old->threads != new->threads || old->shutdown_ms != new->shutdown_ms)
+        log_warn("listener address, mode, peer_users, threads and shutdown_timeout, and seccomp, "
+                 "change with a restart only");
 }
 
 /* A database that is away at this moment comes back, but a new one may just be misspelt. */

@@ -3,7 +3,7 @@
 # and tests link the same objects.
 
 noinst_LIBRARIES += libcatalog.a
-libcatalog_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(LIBPQ_CFLAGS) $(LIBCRYPTO_CFLAGS) $(FCGI_CFLAGS)
+libcatalog_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(LIBPQ_CFLAGS) $(LIBCRYPTO_CFLAGS) $(FCGI_CFLAGS) $(SECCOMP_CFLAGS)
 libcatalog_a_SOURCES = \
 	%D%/arena.c %D%/arena.h \
 	%D%/authenticate.c %D%/authenticate.h \
@@ -46,6 +46,9 @@ libcatalog_a_SOURCES = \
 	%D%/request.c %D%/request.h \
 	%D%/response.c %D%/response.h \
 	%D%/route.c %D%/route.h \
+	%D%/sandbox.h \
+	%D%/sandbox_calls.c \
+	%D%/sandbox_files.c \
 	%D%/schema.c %D%/schema.h \
 	%D%/secret.c %D%/secret.h \
 	%D%/semver.c %D%/semver.h \
@@ -64,7 +67,7 @@ libcatalog_a_SOURCES = \
 	%D%/token_auth.c %D%/token_auth.h \
 	%D%/utf8.c %D%/utf8.h
 
-CATALOG_LIBS = libcatalog.a $(JANSSON_LIBS) $(LIBPQ_LIBS) $(LIBCRYPTO_LIBS) $(FCGI_LIBS)
+CATALOG_LIBS = libcatalog.a $(JANSSON_LIBS) $(LIBPQ_LIBS) $(LIBCRYPTO_LIBS) $(FCGI_LIBS) $(SECCOMP_LIBS)
 
 sbin_PROGRAMS += runtime-catalogd
 runtime_catalogd_CFLAGS = $(libcatalog_a_CFLAGS)

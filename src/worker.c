@@ -89,6 +89,7 @@ static bool serve(struct service *service, struct error *err)
     bool served = server_run(
         &(struct server_options){
             .listener = listener_options(config),
+            .seccomp = config->seccomp,
             .threads = config->threads,
             .descriptors = config->threads + 2 * config->max_connections + 16,
             .request_ms = config->request_ms,

@@ -16,6 +16,7 @@ UNIT_TESTS = \
 	tests/unit/policy_test \
 	tests/unit/request_test \
 	tests/unit/response_test \
+	tests/unit/sandbox_test \
 	tests/unit/semver_test \
 	tests/unit/token_test
 LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
@@ -56,6 +57,10 @@ tests_unit_request_test_LDADD = $(UNIT_LDADD)
 tests_unit_response_test_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_response_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_response_test_LDADD = $(UNIT_LDADD)
+
+tests_unit_sandbox_test_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_sandbox_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_sandbox_test_LDADD = $(UNIT_LDADD)
 
 tests_unit_semver_test_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_semver_test_CFLAGS = $(UNIT_CFLAGS)

@@ -56,7 +56,9 @@ listener "fastcgi" {
   %(listener)s
 }
 log_level = "debug"
+seccomp   = "kill"
 """
+FOREIGN_CALL = "ended by SIGSYS: it made a system call that src/sandbox_calls.c does not name; the kernel's log has its number"
 
 # How a worker comes to a socket that others share: spawn-fcgi's way and systemd's.
 HANDED = {"file descriptor 0": 'exec "$0" "$@" <&%d',
@@ -100,11 +102,15 @@ class Stack:
         """As the kernel has it: asking by connecting would leave traces in the log. The path is
         there as well unless the socket is that of a worker that is about to end."""
         if self.worker.poll() is not None:
-            raise RuntimeError(f"the worker did not start:\n{self.worker_log.read_text()}")
+            raise RuntimeError(f"the worker did not start:\n{self.worker_log.read_text()}{self.reason_of(self.worker.returncode)}")
         path = self.folder / "worker.sock"
         with open("/proc/net/unix", encoding="ascii") as file:
             return path.exists() and path.stat().st_mode & 0o777 and any(
                 line.split()[3] == "00010000" and line.endswith(f"{path}\n") for line in file)
+
+    @staticmethod
+    def reason_of(status):
+        return FOREIGN_CALL if status == -signal.SIGSYS else f"exit status {status}"
 
     def connect_to_worker(self):
         """As nginx does."""
@@ -309,7 +315,7 @@ class Stack:
     def close(self):
         worker, nginx = self.complaints()
         self.tap.ok(not worker and self.worker_status == 0, "the worker has nothing to complain of",
-                    f"exit status {self.worker_status}", *worker, *self.tail_of_alarm())
+                    self.reason_of(self.worker_status), *worker, *self.tail_of_alarm())
         self.tap.ok(not nginx, "nginx has nothing to complain of", *nginx)
         self.tap.ok(not self.cluster_complaints, "PostgreSQL has nothing to complain of", *self.cluster_complaints)
         self.tap.ok(not self.leaks(), "no log shows a token", *self.leaks())

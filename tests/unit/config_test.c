@@ -36,6 +36,7 @@ static void defaults_hold_where_nothing_is_said(void **state)
     assert_int_equal(config.max_staleness_ms, 50);
     assert_int_equal(config.max_bytes, 64 * 1048576);
     assert_string_equal(config.api_version, "2.1.0");
+    assert_int_equal(config.seccomp, SANDBOX_CALLS_ENFORCE);
     assert_int_equal(config.log_level, LOG_LEVEL_INFO);
     assert_int_equal(config.log_format, LOG_FORMAT_STANDARD);
     config_fini(&config);
@@ -45,6 +46,7 @@ static const struct {
     const char *text, *message; /* after "x.conf:" */
 } faults[] = {
     {"log_level = \"loud\"", "4: log_level: must be trace, debug, info, warn or error"},
+    {"seccomp = \"on\"", "4: seccomp: must be enforce, kill or off"},
     {"colour = 1", "4: unknown key \"colour\""},
     {"listener \"fastcgi\" {\n thread = 1\n}", "5: unknown key \"thread\" in listener"},
     {"listener \"tcp\" {}", "4: must be a block: listener \"fastcgi\" {"},
