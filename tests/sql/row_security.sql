@@ -7,6 +7,13 @@ GRANT USAGE ON SCHEMA pgtap TO PUBLIC;
 
 -- Which policies there are
 
+CREATE FUNCTION pg_temp.condition(expression text) RETURNS text LANGUAGE sql AS $$
+    SELECT CASE expression
+           WHEN 'true' THEN 'all'
+           WHEN '(namespace_id = (NULLIF(current_setting(''runtime_catalog.namespace_id''::text, true), ''''::text))::bigint)' THEN 'context'
+           ELSE expression END
+$$;
+
 SELECT policies_are('runtime_catalog', name, policies, name || ' has these policies')
   FROM (VALUES ('schema_version', '{}'::name[]),
                ('change',         '{}'),
@@ -17,21 +24,20 @@ SELECT policies_are('runtime_catalog', name, policies, name || ' has these polic
                ('token',          '{token_operator,token_reader}'))
        AS wanted (name, policies);
 SELECT set_eq(
-    $$SELECT policyname::text, permissive, cmd, array_to_string(roles, ' '), qual = 'true' AS sees_all,
-             with_check = 'true' AS writes_all
+    $$SELECT policyname::text, permissive, cmd, array_to_string(roles, ' '), pg_temp.condition(qual) AS sees, pg_temp.condition(with_check) AS writes
         FROM pg_policies WHERE schemaname = 'runtime_catalog'$$,
-    $$VALUES ('namespace_operator', 'PERMISSIVE', 'ALL',    'runtime_catalog_operator', true,  true),
-             ('namespace_reader',   'PERMISSIVE', 'SELECT', 'runtime_catalog_reader',   true,  NULL),
-             ('runtime_worker',     'PERMISSIVE', 'ALL',    'runtime_catalog_worker',   false, false),
-             ('runtime_reader',     'PERMISSIVE', 'SELECT', 'runtime_catalog_operator runtime_catalog_reader', true, NULL),
-             ('plugin_worker',      'PERMISSIVE', 'ALL',    'runtime_catalog_worker',   false, false),
-             ('plugin_reader',      'PERMISSIVE', 'SELECT', 'runtime_catalog_operator runtime_catalog_reader', true, NULL),
-             ('policy_operator',    'PERMISSIVE', 'ALL',    'runtime_catalog_operator', true,  true),
-             ('policy_reader',      'PERMISSIVE', 'SELECT', 'runtime_catalog_reader',   true,  NULL),
-             ('policy_worker',      'PERMISSIVE', 'ALL',    'runtime_catalog_worker',   false, false),
-             ('token_operator',     'PERMISSIVE', 'ALL',    'runtime_catalog_operator', true,  true),
-             ('token_reader',       'PERMISSIVE', 'SELECT', 'runtime_catalog_reader',   true,  NULL)$$,
-    'whom they are for, and which of them see everything');
+    $$VALUES ('namespace_operator', 'PERMISSIVE', 'ALL',    'runtime_catalog_operator', 'all',     'all'),
+             ('namespace_reader',   'PERMISSIVE', 'SELECT', 'runtime_catalog_reader',   'all',     NULL),
+             ('runtime_worker',     'PERMISSIVE', 'ALL',    'runtime_catalog_worker',   'context', 'context'),
+             ('runtime_reader',     'PERMISSIVE', 'SELECT', 'runtime_catalog_operator runtime_catalog_reader', 'all', NULL),
+             ('plugin_worker',      'PERMISSIVE', 'ALL',    'runtime_catalog_worker',   'context', 'context'),
+             ('plugin_reader',      'PERMISSIVE', 'SELECT', 'runtime_catalog_operator runtime_catalog_reader', 'all', NULL),
+             ('policy_operator',    'PERMISSIVE', 'ALL',    'runtime_catalog_operator', 'all',     'all'),
+             ('policy_reader',      'PERMISSIVE', 'SELECT', 'runtime_catalog_reader',   'all',     NULL),
+             ('policy_worker',      'PERMISSIVE', 'ALL',    'runtime_catalog_worker',   'context', 'context'),
+             ('token_operator',     'PERMISSIVE', 'ALL',    'runtime_catalog_operator', 'all',     'all'),
+             ('token_reader',       'PERMISSIVE', 'SELECT', 'runtime_catalog_reader',   'all',     NULL)$$,
+    'whom they are for, and what they let them see and write: all, or the namespace of the context');
 SELECT set_eq(
     $$SELECT relname::text, relrowsecurity, relforcerowsecurity
         FROM pg_class WHERE relnamespace = 'runtime_catalog'::regnamespace AND relkind = 'r'$$,

@@ -2,7 +2,7 @@
 
 BEGIN;
 SET LOCAL search_path = pgtap, pg_catalog;
-SELECT plan(17);
+SELECT plan(18);
 GRANT USAGE ON SCHEMA pgtap TO PUBLIC;
 
 -- Every object of the schema, as "kind name", and its owner
@@ -206,29 +206,38 @@ SELECT results_eq(
         FROM runtime_catalog.change WHERE id > (SELECT id FROM highest)$$,
     'VALUES (true, true, true, true, true, true, true)', 'it leaves one row that names nothing');
 
--- Which trigger fires
+-- Which trigger fires, when, and what it calls; all of them always
 
 SELECT set_eq(
-    $$SELECT tgrelid::regclass::text, tgname::text, tgenabled::text
+    $$SELECT definition[1], replace(definition[2], 'runtime_catalog.', '') AS fires, replace(definition[3], 'runtime_catalog.', '') AS calls, tgenabled::text
         FROM pg_trigger
-        JOIN pg_class ON pg_class.oid = tgrelid
+        JOIN pg_class ON pg_class.oid = tgrelid,
+             regexp_match(pg_get_triggerdef(pg_trigger.oid),
+                          '^CREATE TRIGGER (\S+) (.* FOR EACH \S+)(?: WHEN .*)? EXECUTE FUNCTION (.*)$') AS definition
        WHERE relnamespace = 'runtime_catalog'::regnamespace AND NOT tgisinternal$$,
-    $$VALUES ('runtime_catalog.change',    'change_forgets',             'A'),
-             ('runtime_catalog.schema_version', 'schema_version_forgets', 'A'),
-             ('runtime_catalog.namespace', 'namespace_records',          'A'),
-             ('runtime_catalog.namespace', 'namespace_records_truncate', 'A'),
-             ('runtime_catalog.namespace', 'namespace_limit',            'A'),
-             ('runtime_catalog.runtime',   'runtime_limit',              'A'),
-             ('runtime_catalog.runtime',   'runtime_records',            'A'),
-             ('runtime_catalog.runtime',   'runtime_records_truncate',   'A'),
-             ('runtime_catalog.plugin',    'plugin_records',             'A'),
-             ('runtime_catalog.plugin',    'plugin_records_truncate',    'A'),
-             ('runtime_catalog.policy',    'policy_records',             'A'),
-             ('runtime_catalog.policy',    'policy_records_truncate',    'A'),
-             ('runtime_catalog.token',     'token_records',              'A'),
-             ('runtime_catalog.token',     'token_records_update',       'A'),
-             ('runtime_catalog.token',     'token_records_truncate',     'A')$$,
-    'these triggers there are, and all fire always');
+    $$VALUES
+    ('schema_version_forgets',     'AFTER INSERT ON schema_version FOR EACH STATEMENT',          'record_forgetting()',                      'A'),
+    ('change_forgets',             'AFTER DELETE OR TRUNCATE ON change FOR EACH STATEMENT',      'record_forgetting()',                      'A'),
+    ('namespace_limit',            'BEFORE UPDATE OF max_runtimes ON namespace FOR EACH ROW',    'begin_limit()',                            'A'),
+    ('namespace_records',          'AFTER INSERT OR DELETE OR UPDATE ON namespace FOR EACH ROW', 'record_change(''path'')',                  'A'),
+    ('namespace_records_truncate', 'AFTER TRUNCATE ON namespace FOR EACH STATEMENT',             'record_change()',                          'A'),
+    ('runtime_limit',              'AFTER INSERT OR UPDATE OF namespace_id ON runtime FOR EACH ROW', 'limit_runtimes()',                     'A'),
+    ('runtime_records',            'AFTER INSERT OR DELETE OR UPDATE ON runtime FOR EACH ROW',   'record_change(''type'', ''name'')',        'A'),
+    ('runtime_records_truncate',   'AFTER TRUNCATE ON runtime FOR EACH STATEMENT',               'record_change()',                          'A'),
+    ('plugin_records',             'AFTER INSERT OR DELETE OR UPDATE ON plugin FOR EACH ROW',    'record_change(''type'', ''name'', ''version'')', 'A'),
+    ('plugin_records_truncate',    'AFTER TRUNCATE ON plugin FOR EACH STATEMENT',                'record_change()',                          'A'),
+    ('policy_records',             'AFTER INSERT OR DELETE OR UPDATE ON policy FOR EACH ROW',    'record_change(''name'')',                  'A'),
+    ('policy_records_truncate',    'AFTER TRUNCATE ON policy FOR EACH STATEMENT',                'record_change()',                          'A'),
+    ('token_records',              'AFTER INSERT OR DELETE ON token FOR EACH ROW',               'record_change(''accessor'')',              'A'),
+    ('token_records_update',       'AFTER UPDATE ON token FOR EACH ROW',                         'record_change(''accessor'')',              'A'),
+    ('token_records_truncate',     'AFTER TRUNCATE ON token FOR EACH STATEMENT',                 'record_change()',                          'A')$$,
+    'these triggers there are');
+SELECT is((SELECT string_agg(attname, ', ' ORDER BY attnum)
+             FROM pg_attribute
+            WHERE attrelid = 'runtime_catalog.token'::regclass AND attnum > 0 AND NOT attisdropped
+              AND strpos((SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgname = 'token_records_update'),
+                         format('(old.%1$s IS DISTINCT FROM new.%1$s)', attname)) = 0),
+          'uses_left, used_up_at', 'a change of any column of token but these is history');
 SELECT is((SELECT string_agg(relname, ', ')
              FROM pg_class
             WHERE relnamespace = 'runtime_catalog'::regnamespace AND relkind = 'r'
