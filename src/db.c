@@ -518,8 +518,10 @@ static enum turn take(struct db *db, int64_t deadline, struct connection **conne
         db->trying = db->state != STATE_GOOD;
     } else {
         refuse_as(err, turn == TURN_AWAY ? db->away_code : ERROR_STORAGE_AWAY,
-                  turn == TURN_AWAY ? "PostgreSQL did not answer a moment ago"
-                                    : "every connection to PostgreSQL is busy");
+                  turn != TURN_AWAY ? "every connection to PostgreSQL is busy"
+                  : db->away_code == ERROR_STORAGE_READ_ONLY
+                      ? "PostgreSQL took no writes a moment ago"
+                      : "PostgreSQL did not answer a moment ago");
     }
     if (*connection || turn == TURN_NEW)
         db->moved_at = connection_clock();
@@ -672,6 +674,8 @@ static PGresult *execute(struct db *db, const struct db_statement *statement,
     PGresult *result =
         judge(db, connection, connection_execute(connection, statement, parameters, deadline, err),
               remedy, err);
+    if (deadline == thread_deadline) /* cut short, which says nothing about PostgreSQL */
+        connection->timed_out = false;
     release(db, connection);
     return result;
 }

@@ -75,8 +75,9 @@ static struct db *open_database(const struct config *config, struct error *err)
             .connect_ms = config->connect_ms,
             .pool_ms = config->pool_ms,
             .statement_ms = config->statement_ms,
-            /* The other half of the threads is for who needs no database. */
-            .max_waiting = config->threads / 2 - config->max_connections,
+            /* The other half of the threads is for who needs no database; and one that serves no
+             * requests ticks. */
+            .max_waiting = config->threads / 2 - config->max_connections + 1,
         },
         err);
 }
@@ -142,7 +143,7 @@ static bool check(struct generation *generation, struct error *err)
 {
     bool good = schema_check(generation->db, err);
 
-    if (good || err->code != ERROR_STORAGE_AWAY)
+    if (good || !error_is_of_storage(err))
         generation->fitness = good ? FITNESS_GOOD : FITNESS_UNFIT;
     return good;
 }
@@ -156,7 +157,7 @@ static void watch(struct generation *generation)
 
     if (good && before == FITNESS_UNFIT)
         log_info("the schema fits again");
-    if (!good && err.code != ERROR_STORAGE_AWAY && before != FITNESS_UNFIT)
+    if (!good && !error_is_of_storage(&err) && before != FITNESS_UNFIT)
         log_error("requests are refused until the schema fits: %s%s%s", err.text,
                   *err.detail ? ": " : "", err.detail);
 }

@@ -27,7 +27,7 @@ void service_close(struct service *service); /* NULL is fine */
 const struct config *service_config(const struct service *service);
 struct db *service_db(const struct service *service);
 
-/* Whether the schema fits; false with *err, ERROR_STORAGE_AWAY if nobody knows yet. Where it does
+/* Whether the schema fits; false with *err, which is of storage if nobody knows yet. Where it does
  * not, requests get 503 until it does. */
 bool service_check(struct service *service, struct error *err)
     __attribute__((warn_unused_result));

@@ -3,6 +3,7 @@
 Making a cluster takes seconds, copying one an instant. The first test of a `./dev check` makes
 the template, the others copy it; a test that runs alone makes its own.
 """
+import contextlib
 import fcntl
 import os
 import pathlib
@@ -60,6 +61,45 @@ class Cluster:
             while stopped:
                 os.kill(stopped.pop(), signal.SIGCONT)
         return resume
+
+    def kill(self):
+        """As when the machine is lost: all its processes at once, nothing is flushed or said."""
+        pid = self.child.pid
+        os.kill(pid, signal.SIGSTOP) # first, or it makes more
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            pids = [int(child) for child in file.read().split()]
+        for victim in (pid, *pids):
+            os.kill(victim, signal.SIGKILL)
+        self.child.wait()
+        self.child = None
+        for orphan in pids: # ours now
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(orphan, 0)
+
+    def standby(self, folder, name):
+        """Another one that streams from this. What it was before is gone."""
+        standby = Cluster(folder)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        shutil.rmtree(standby.data, ignore_errors=True)
+        subprocess.run([BIN / "pg_basebackup", "-D", standby.data, "-d", f"host={self.socket} user=postgres",
+                        "-R", "-X", "stream", "-c", "fast", "--no-sync"], check=True, capture_output=True)
+        with open(standby.data / "postgresql.conf", "a", encoding="ascii") as file:
+            file.write(f"cluster_name = '{name}'\n")
+        standby.start()
+        return standby
+
+    def wait_for_standby(self, name):
+        """From now on nothing is committed that the standby does not have."""
+        self.sql(f"ALTER SYSTEM SET synchronous_standby_names = '{name}'")
+        self.sql("SELECT pg_reload_conf()")
+        wait_for(lambda: self.sql("SELECT sync_state FROM pg_stat_replication") == "sync", 30, "the standby is synchronous")
+
+    def wait_for_none(self):
+        self.sql("ALTER SYSTEM RESET synchronous_standby_names")
+        self.sql("SELECT pg_reload_conf()")
+
+    def promote(self):
+        self.sql("SELECT pg_promote(true, 60)")
 
     def stop(self):
         """Fast: open connections are cut."""
