@@ -14,7 +14,8 @@ MIGRATIONS = \
 	%D%/migrations/0012_follow.sql \
 	%D%/migrations/0013_tidy_namespace.sql \
 	%D%/migrations/0014_migrations.sql \
-	%D%/migrations/0015_operator.sql
+	%D%/migrations/0015_operator.sql \
+	%D%/migrations/0016_record.sql
 QUERIES = \
 	%D%/queries/retention.sql \
 	%D%/queries/sizes.sql \

@@ -84,7 +84,6 @@ static const struct refusal {
     {"schema_version_checksum_check", ERROR_INTERNAL, REMEDY_NONE, FAULT},
 
     {"change_pkey", ERROR_INTERNAL, REMEDY_NONE, FAULT},
-    {"change_operation_check", ERROR_INTERNAL, REMEDY_NONE, FAULT},
 
     {"namespace_pkey", ERROR_INTERNAL, REMEDY_NONE, FAULT},
     {"namespace_path_key", ERROR_ALREADY_DONE, REMEDY_NONE, "namespace already exists"},

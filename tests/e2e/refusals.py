@@ -37,7 +37,6 @@ VIOLATIONS = {
     "schema_version_oldest_worker_check": ("schema_version", {"oldest_worker": "'1'"}),
     "schema_version_checksum_check": ("schema_version", {"checksum": "'x'"}),
     "change_pkey": ("change", {"id": "(SELECT max(id) FROM runtime_catalog.change)"}),
-    "change_operation_check": ("change", {"operation": "'think'"}),
     "namespace_pkey": ("namespace", {"id": "1"}),
     "namespace_path_key": ("namespace", {"path": "'here/'"}),
     "namespace_id_check": ("namespace", {"id": "0"}),

@@ -2,7 +2,7 @@
 
 BEGIN;
 SET LOCAL search_path = pgtap, pg_catalog;
-SELECT plan(18);
+SELECT plan(16);
 
 -- What inserting the row below, with other values for some columns, violates: SQLSTATE and name
 -- of the constraint or column; '' for nothing. Leaves no row behind.
@@ -58,15 +58,14 @@ namespace_id bigint NULL
 key jsonb NULL
 old jsonb NULL
 new jsonb NULL
-accessor text COLLATE "C" NULL
-request_id text COLLATE "C" NULL
+accessor text COLLATE "C" NULL DEFAULT NULLIF(current_setting('runtime_catalog.accessor'::text, true), ''::text)
+request_id text COLLATE "C" NULL DEFAULT NULLIF(current_setting('runtime_catalog.request_id'::text, true), ''::text)
 role_name text COLLATE "C" NOT NULL DEFAULT SESSION_USER$$,
     'change has these columns');
 
 SELECT set_eq(
     $$SELECT conname::text, contype::text FROM pg_constraint WHERE conrelid = 'runtime_catalog.change'::regclass$$,
-    $$VALUES ('change_pkey',            'p'),
-             ('change_operation_check', 'c')$$,
+    $$VALUES ('change_pkey', 'p')$$,
     'change has these constraints');
 
 SELECT set_eq(
@@ -94,15 +93,6 @@ SELECT is(pg_temp.violation(given), expected, description)
                ('{"operation": null}',  '23502 operation',  'operation null'),
                ('{"role_name": null}',  '23502 role_name',  'role_name null'))
        AS tried (given, expected, description);
-
-SELECT is((SELECT string_agg(quote_literal(tried), ', ')
-             FROM unnest(ARRAY['insert', 'update', 'delete', 'truncate', 'forget']) AS tried
-            WHERE pg_temp.violation(jsonb_build_object('operation', tried)) <> ''),
-          NULL, 'each of these operations is valid');
-SELECT is((SELECT string_agg(quote_literal(tried), ', ')
-             FROM unnest(ARRAY['', 'INSERT', 'upsert', 'select', 'insert ', E'insert\n']) AS tried
-            WHERE pg_temp.violation(jsonb_build_object('operation', tried)) <> '23514 change_operation_check'),
-          NULL, 'none of these operations is valid');
 
 SELECT throws_ok($$INSERT INTO runtime_catalog.change (id, table_name, operation) VALUES (900001, 'runtime', 'insert')$$,
                  '428C9', NULL, 'nobody chooses the number of a change');

@@ -3,7 +3,7 @@
 BEGIN;
 SET LOCAL search_path = pgtap, pg_catalog;
 SET LOCAL client_min_messages = warning;
-SELECT plan(74);
+SELECT plan(75);
 GRANT USAGE ON SCHEMA pgtap TO PUBLIC;
 
 INSERT INTO runtime_catalog.namespace (id, path, parent_id)
@@ -200,6 +200,14 @@ SELECT lives_ok('UPDATE runtime_catalog.runtime SET cpu_nanos = 0', 'the worker 
 RESET SESSION AUTHORIZATION;
 SELECT results_eq('SELECT role_name = ''runtime_catalog_worker'', namespace_id FROM runtime_catalog.change ORDER BY id DESC LIMIT 1',
                   'VALUES (true, 1002::bigint)', 'it names the role that was logged in, not the one that owns the trigger');
+
+-- A table whose key nobody knows is not written without history.
+
+CREATE TABLE runtime_catalog.unknown (name text);
+CREATE TRIGGER unknown_records AFTER INSERT ON runtime_catalog.unknown
+    FOR EACH ROW EXECUTE FUNCTION runtime_catalog.record_change('name');
+SELECT throws_ok('INSERT INTO runtime_catalog.unknown VALUES (''x'')', '20000', NULL, 'a table that record_change() does not know');
+DROP TABLE runtime_catalog.unknown;
 
 -- Always: also where rows arrive by replication or are loaded with session_replication_role
 
