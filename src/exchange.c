@@ -39,6 +39,8 @@ static void report(const struct request *request, const struct error *err, unsig
     static struct log_limit limits[ERROR_MAX];
     enum log_level level = err->code == ERROR_NONE ? LOG_LEVEL_DEBUG : error_level(err->code);
     const char *operation = operation_name(request->operation);
+    /* A mistake of the web server's is the operator's to read, not only the client's. */
+    const char *why = err->code == ERROR_MISCONFIGURED ? err->text : err->detail;
     bool parsed = request->path != NULL;
     char others[48] = "";
     unsigned held;
@@ -53,7 +55,7 @@ static void report(const struct request *request, const struct error *err, unsig
     log_write(level, "%s %s%s%s: %u%s%s%s%s%s", operation, parsed ? request->site : "",
               parsed ? request->named : "", parsed ? request->path : "-", status,
               err->code == ERROR_NONE ? "" : " ", err->code == ERROR_NONE ? "" : error_name(err->code),
-              *err->detail ? ": " : "", err->detail, others);
+              *why ? ": " : "", why, others);
 }
 
 /* Whether the route lets the request in. What is known of tokens and objects says nothing once the

@@ -136,8 +136,7 @@ bool handler_runtime_delete(struct call *call, struct error *err)
             break;
         json_decref(plugins);
         plugins = NULL;
-        if (attempt < DELETE_ATTEMPTS &&
-            !store_runtime_reload_plugins(call->db, call->credential, type, name, call->arena,
+        if (!store_runtime_reload_plugins(call->db, call->credential, type, name, call->arena,
                                           &plugins, err))
             break;
     }

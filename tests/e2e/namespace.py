@@ -18,12 +18,29 @@ server {
     include snippets/runtime-catalog/locations.conf;
 }
 """
+CARELESS = """
+server {
+    listen "unix:%s";
+    set $runtime_catalog_namespace team-a/;
+    include snippets/runtime-catalog/errors.conf;
+    location /v1/ {
+        include snippets/runtime-catalog/worker.conf;
+        location /v1/sys/ {
+            fastcgi_param REQUEST_METHOD $request_method;
+            fastcgi_param REQUEST_URI    $request_uri;
+            fastcgi_param DOCUMENT_URI   $document_uri;
+            fastcgi_pass runtime_catalog;
+        }
+    }
+}
+"""
 
 
-def three_sites(text, folder):
-    """The site itself is fixed to team-a; behind a socket each, one for all and one that forgot."""
+def four_sites(text, folder):
+    """The site itself is fixed to team-a; behind a socket each, one for all, one that forgot to choose, and
+    one that chose, but in a location sets parameters, whereupon nginx drops the inherited ones."""
     return (text.replace(CHOICE, "set $runtime_catalog_namespace team-a/;")
-            + SERVER % (folder / "open.sock", CHOICE) + SERVER % (folder / "forgetful.sock", ""))
+            + SERVER % (folder / "open.sock", CHOICE) + SERVER % (folder / "forgetful.sock", "") + CARELESS % (folder / "careless.sock"))
 
 
 def through(s, site, namespace, token, method, path):
@@ -41,7 +58,7 @@ def names(data):
     return sorted(runtime["name"] for runtime in data["runtimes"])
 
 
-with stack(plan=19, edit_site=three_sites) as s:
+with stack(plan=21, edit_site=four_sites) as s:
     s.cluster.sql("INSERT INTO runtime_catalog.namespace (path, parent_id)"
                   " SELECT unnest(ARRAY['team-a/', 'team-b/']), id FROM runtime_catalog.namespace WHERE path = '';"
                   " INSERT INTO runtime_catalog.namespace (path, parent_id)"
@@ -78,6 +95,10 @@ with stack(plan=19, edit_site=three_sites) as s:
     for token, name in ((s.root_token, "with a token"), (None, "without one")):
         s.tap.equal(through(s, "forgetful", "", token, "LIST", CATALOG), (500, ["internal error"]),
                     f"a site that forgot, beside one that did not: 500 {name}")
+    refusal = "the web server did not send RUNTIME_CATALOG_NAMESPACE; a location that sets a parameter must include them all"
+    s.expect("worker", f"500 MISCONFIGURED: {refusal}")
+    for token, name in ((team_a, "with a token"), (None, "without one")):
+        s.tap.equal(through(s, "careless", "", token, "LIST", CATALOG), (500, [refusal]), f"a location that drops it: 500 {name}")
 
     forgotten = s.folder / "forgotten"
     shutil.copytree(s.folder / "nginx", forgotten)

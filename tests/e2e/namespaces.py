@@ -355,6 +355,10 @@ def named(s):
             ("/v1/x/.%2e/sys/plugins/runtimes/catalog", 400, None),
             ("/v1/x//y/sys/plugins/runtimes/catalog", 400, None)):
         s.answer(f"GET {path}", s.request("GET", path), status, **({"errors": errors} if errors else {}))
+    for name in ("root", "sys", "audit", "auth", "cubbyhole", "identity"):
+        response = s.request("GET", f"/v1/x/{name}/{catalog}")
+        s.answer(f"the path that begins with {name} is the API's", response, 404,
+                 errors=["unsupported path" if name == "sys" else NO_HANDLER % f"{name}/{catalog}"])
     s.tap.ok(any("update x/y/sys/policies/acl/q: 204" in line for line in s.worker_log.read_text().splitlines()),
              "the log has the path behind its namespace")
 
@@ -470,7 +474,7 @@ plan = (len(NAMES) + 1 + 4 + 4 * 4 + 9 + 5 + len(METADATA) + 2        # create_a
         + len(CONTENT) + 10                                          # deleted
         + 5 * 2                                                      # raced
         + len(RIGHTS) * 8 + 2 + 12                                   # permitted
-        + len(FORMS) * 11 + 9 + 1                                    # named
+        + len(FORMS) * 11 + 9 + 6 + 1                                    # named
         + 6 + 6 + 2                                                  # fixed
         + 9 + 6 + 6 + 2 * 3 + 1 + 2 * 2)                                 # limited
 with stack(plan, site="stand-alone", edit_site=closed_site) as s:
