@@ -95,3 +95,38 @@ dist_man_MANS = %D%/runtime-catalogd.8 %D%/runtime-catalog.1 %D%/runtime-catalog
 # A sample, not a configuration: `make install` never overwrites what an operator wrote.
 exampledir = $(docdir)
 dist_example_DATA = %D%/runtime-catalog.conf.sample
+
+# systemd's files: one worker, and a template for several. What differs between the two is filled
+# in here, because make alone knows where programs are installed.
+UNIT = sed -e 's|[@]sbindir[@]|$(sbindir)|g' -e 's|[@]sysconfdir[@]|$(sysconfdir)|g'
+UNIT_OF_ONE = $(UNIT) -e 's|[@]UNIT[@]|runtime-catalogd|g' -e 's|[@]OF_INSTANCE[@]||g' \
+	-e 's|[@]CONFIGURATION[@]|runtime-catalog|g' -e 's|[@]SOCKET[@]|worker|g'
+UNIT_OF_MANY = $(UNIT) -e 's|[@]UNIT[@]|runtime-catalogd@%i|g' -e 's|[@]OF_INSTANCE[@]|: %i|g' \
+	-e 's|[@]CONFIGURATION[@]|%i|g' -e 's|[@]SOCKET[@]|%i|g'
+
+%D%/runtime-catalogd.service: %D%/runtime-catalogd.service.in Makefile
+	$(AM_V_GEN)$(UNIT_OF_ONE) $< >$@
+%D%/runtime-catalogd.socket: %D%/runtime-catalogd.socket.in Makefile
+	$(AM_V_GEN)$(UNIT_OF_ONE) $< >$@
+%D%/runtime-catalogd@.service: %D%/runtime-catalogd.service.in Makefile
+	$(AM_V_GEN)$(UNIT_OF_MANY) $< >$@
+%D%/runtime-catalogd@.socket: %D%/runtime-catalogd.socket.in Makefile
+	$(AM_V_GEN)$(UNIT_OF_MANY) $< >$@
+%D%/sysusers/runtime-catalog.conf: %D%/sysusers.conf Makefile
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && cp $< $@
+%D%/tmpfiles/runtime-catalog.conf: %D%/tmpfiles.conf Makefile
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && cp $< $@
+
+systemdsystemunit_DATA = \
+	%D%/runtime-catalogd.service \
+	%D%/runtime-catalogd.socket \
+	%D%/runtime-catalogd@.service \
+	%D%/runtime-catalogd@.socket
+sysusers_DATA = %D%/sysusers/runtime-catalog.conf
+tmpfiles_DATA = %D%/tmpfiles/runtime-catalog.conf
+CLEANFILES = $(systemdsystemunit_DATA) $(sysusers_DATA) $(tmpfiles_DATA)
+EXTRA_DIST += \
+	%D%/runtime-catalogd.service.in \
+	%D%/runtime-catalogd.socket.in \
+	%D%/sysusers.conf \
+	%D%/tmpfiles.conf

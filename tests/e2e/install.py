@@ -3,7 +3,8 @@
 with either site, and the lines of nginx/README.md for a server that is there: run as they stand.
 
 What is not as on a server: what lies below /etc, /run, /usr and /var lies below a private folder,
-the port is not 443, all are one user, so that no user is made, and packages are only asked for.
+the port is not 443, all are one user, so that no user is made, packages are only asked for, and of systemd there is what
+reads its files.
 """
 import getpass
 import http.server
@@ -48,8 +49,8 @@ http {
 STAND_INS = {
     "runtime-catalogd": 'exec "$ROOT/usr/sbin/runtime-catalogd" -c "$ROOT/etc/runtime-catalog/runtime-catalog.conf" "$@"',
     "runuser": 'shift 3; exec "$@"',
-    "useradd": "",
-    "usermod": "",
+    "systemd-sysusers": 'exec /usr/bin/systemd-sysusers --dry-run "$ROOT/usr/lib/sysusers.d/runtime-catalog.conf" >/dev/null',
+    "systemd-tmpfiles": r"""awk '$1 == "d" { print ENVIRON["ROOT"] $2 }' "$ROOT/usr/lib/tmpfiles.d/runtime-catalog.conf" | xargs mkdir""",
     "install": r"""
 arguments=()
 while (($#)); do
@@ -66,7 +67,7 @@ curl --header "X-Vault-Token: $token" --request LIST "https://{HOST}{CATALOG}"
 PRELUDE = """
 set -euE
 trap 'echo "failed: $BASH_COMMAND" >&2' ERR
-trap 'kill $(jobs -p); wait' EXIT
+trap 'kill $(jobs -p); wait; rm -f "$ROOT/run/runtime-catalog/worker.sock"' EXIT
 apt-get() { shift 2; dpkg-query -W "$@"; }
 # A reload has happened when nginx's old workers, which answer until then, are gone.
 nginx() {
@@ -80,6 +81,14 @@ nginx() {
             sleep 0.02
         done
     done
+}
+# What the units say: the socket, and the program that takes it.
+systemctl() {
+    local units=$ROOT/usr/lib/systemd/system socket command
+    [[ $* == "enable --now runtime-catalogd.socket runtime-catalogd.service" ]] || return 0
+    socket=$(sed -n "s/^ListenStream=//p" "$units/runtime-catalogd.socket")
+    command=$(sed -n "s/^ExecStart=//p" "$units/runtime-catalogd.service")
+    systemd-socket-activate --listen="$ROOT$socket" $command &
 }
 curl() {
     local i
@@ -189,7 +198,7 @@ class Machine:
     def run(self, script):
         with open(self.root / "worker.log", "a", encoding="utf-8") as errors:
             return subprocess.run(["bash", "-c", PRELUDE + self.moved(script)], cwd=self.checkout, env=self.environment,
-                                  stdout=subprocess.PIPE, stderr=errors, text=True, check=False, timeout=120)
+                                  stdout=subprocess.PIPE, stderr=errors, text=True, check=False, timeout=400)
 
 
 tap = Tap(15)
