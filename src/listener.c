@@ -63,7 +63,7 @@ static bool make(struct listener *listener, const struct listener_options *optio
         errno = ENAMETOOLONG;
         return fail(err, options->address);
     }
-    listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (listener->fd >= 0 && listen_on(listener->fd, own, options->mode))
         return true;
     fail(err, own->path);
@@ -87,7 +87,8 @@ static bool take(struct listener *listener, int fd, struct error *err)
         return error_set(err, ERROR_MISCONFIGURED,
                          "the listening socket that was passed is not a unix socket");
     listener->fd = fd;
-    return fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 || fail(err, "the listening socket");
+    return (fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 && fcntl(fd, F_SETFL, O_NONBLOCK) == 0) ||
+           fail(err, "the listening socket");
 }
 
 bool listener_open(struct listener *listener, const struct listener_options *options,
@@ -152,29 +153,6 @@ void listener_remove_path(const struct listener *listener)
 
     if (lstat(own->path, &file) == 0 && file.st_dev == own->device && file.st_ino == own->inode)
         unlink(own->path);
-}
-
-void listener_shut(const struct listener *listener)
-{
-    shutdown(listener->fd, SHUT_RD);
-}
-
-void listener_wake(const struct listener *listener, unsigned count)
-{
-    struct sockaddr_storage address;
-    socklen_t size = sizeof address;
-
-    if (getsockname(listener->fd, (struct sockaddr *)&address, &size) != 0)
-        return;
-    for (unsigned i = 0; i < count; i++) {
-        int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        if (fd < 0)
-            return;
-        bool connected = connect(fd, (struct sockaddr *)&address, size) == 0;
-        close(fd);
-        if (!connected)
-            return;
-    }
 }
 
 void listener_close(struct listener *listener)

@@ -39,8 +39,7 @@ bool listener_open(struct listener *listener, const struct listener_options *opt
 bool listener_check(const struct listener_options *options, struct error *err)
     __attribute__((warn_unused_result));
 
-/* The next connection of a peer that may connect; waits for it. -1 with errno. For any number of
- * threads at once. */
+/* The next connection of a peer that may connect; does not wait for it. -1 with errno. */
 int listener_accept(const struct listener *listener);
 
 /* Whether a connection waits to be accepted. */
@@ -52,13 +51,6 @@ bool listener_is_shared(const struct listener *listener);
 /* Takes the path from the socket that we made, unless somebody else's is there by now: nobody
  * comes any more. */
 void listener_remove_path(const struct listener *listener);
-
-/* Ends every listener_accept() of a socket that we made. */
-void listener_shut(const struct listener *listener);
-
-/* Wakes threads that wait in listener_accept() of a shared socket: one connection for each of
- * count. */
-void listener_wake(const struct listener *listener, unsigned count);
 
 void listener_close(struct listener *listener);
 

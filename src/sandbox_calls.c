@@ -47,9 +47,8 @@ bool sandbox_enter_calls(enum sandbox_calls calls, struct error *err)
     X(accept) X(accept4) X(connect) X(shutdown) X(close)                                     \
     X(read) X(recvfrom) X(recvmsg) X(recvmmsg) X(write) X(sendto) X(sendmsg) X(sendmmsg)     \
     X(getsockname) X(getpeername) X(getsockopt) X(setsockopt) X(fcntl) X(fcntl64)            \
-    X(poll) X(ppoll) X(ppoll_time64)                                                         \
-    X(bind)   /* the resolver's netlink socket; Landlock keeps paths from being made */      \
-    X(writev) /* what an assertion says before it ends the process */                        \
+    X(poll) X(ppoll) X(ppoll_time64) X(epoll_wait) X(epoll_pwait) X(epoll_ctl) X(writev)     \
+    X(bind) /* the resolver's netlink socket; Landlock keeps paths from being made */        \
     /* files that are read: the configuration, certificates, what the resolver and libpq     \
      * look into, libraries that they load at their first use */                             \
     X(openat) X(open) X(pread64) X(readv) X(lseek) X(_llseek) X(getdents64)                  \

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * Connections are accepted here and handed to libfcgi, one at a time a thread: it would do so
- * itself, but then nothing bounds how long it waits for a request's parameters, a thread ends
- * when descriptors run out, and nobody looks at who connects. A struct FCGX_Request whose
- * connection is open (ipcFd) and to be kept (keepConnection) makes FCGX_Accept_r read from it;
- * without a listening socket it returns when that connection ends.
- *
- * accept(2) blocks. Where the socket is ours, shutdown(2) ends every accept. Where it is shared
- * with other processes, a thread is woken by what it waits for: a connection, made and closed
- * by ourselves.
+ * One thread accepts, and all others serve whichever connection has a request (connections.h).
+ * libfcgi would accept by itself and stay with a connection as long as it is kept: then nothing
+ * bounds how long it waits for a request's parameters, idle connections hold threads until none
+ * is left, a thread ends when descriptors run out, and nobody looks at who connects. A struct
+ * FCGX_Request whose connection is open (ipcFd) and to be kept (keepConnection) makes
+ * FCGX_Accept_r read from it; without a listening socket it returns when that connection ends.
+ * Between two requests libfcgi holds nothing of a connection but its descriptor: FCGX_Finish_r
+ * frees the buffers, which are empty because the web server sends no second request before it
+ * has the answer to the first (FCGI_MPXS_CONNS is 0), and the body was read to its end.
  */
 #include "server.h"
 
 #include "arena.h"
+#include "connections.h"
 #include "listener.h"
 #include "log.h"
 #include "notify.h"
@@ -20,6 +21,7 @@
 #include "response.h"
 #include "text.h"
 
+#include <fastcgi.h>
 #include <fcgiapp.h>
 
 #include <errno.h>
@@ -32,28 +34,35 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/time.h>
-#include <sys/un.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 enum {
     STACK_SIZE = 512 * 1024,
     ARENA_LIMIT = 64 * 1024 * 1024, /* above the largest request and a list of 100,000 */
-    WAKE_MS = 10,                   /* between two rounds of waking threads */
+    LOOK_MS = 10,                   /* between two looks at how far a stop has come */
     PAUSE_MS = 100,                 /* before accepting again, where there is no descriptor */
+    DESCRIPTORS_MAX = 65536,        /* more are not used */
     WATCHES = 3,                    /* in the time that the service manager allows for one */
     NO_LISTENER = -1,
+    RECORD_MAX = FCGI_MAX_LENGTH & ~7, /* a multiple of eight needs no padding */
+    SHORT_MAX = 16 * 1024,
 };
 
 struct pool {
     const struct server_options *options;
     struct listener listener;
-    _Atomic bool stopping;  /* no connection is accepted any more */
-    _Atomic unsigned steps; /* connections accepted, requests begun, requests ended */
+    struct connections *connections;
+    unsigned room;          /* for so many connections there are descriptors */
+    int stop;               /* an eventfd: readable once no connection is to be accepted any more */
+    pthread_t acceptor;     /* if accepts */
+    bool accepts;
+    _Atomic unsigned steps; /* requests begun, requests ended */
     pthread_t *threads;     /* started of them */
     unsigned started;
 
@@ -82,18 +91,57 @@ static size_t read_body(void *context, char *buffer, size_t size)
     return done;
 }
 
-static bool write_response(void *context, const char *bytes, size_t length)
+/* Writes one FastCGI record of what belongs to the answer. */
+static bool write_record(const FCGX_Request *fcgi, const char *bytes, size_t length)
 {
-    FCGX_Stream *stream = context;
+    FCGI_Header header = {
+        .version = FCGI_VERSION_1,
+        .type = FCGI_STDOUT,
+        .requestIdB1 = (unsigned char)(fcgi->requestId >> 8),
+        .requestIdB0 = (unsigned char)fcgi->requestId,
+        .contentLengthB1 = (unsigned char)(length >> 8),
+        .contentLengthB0 = (unsigned char)length,
+    };
+    struct iovec parts[] = {{&header, sizeof header}, {(char *)bytes, length}};
 
-    while (length > 0) {
-        int piece = length < INT_MAX ? (int)length : INT_MAX;
-        if (FCGX_PutStr(bytes, piece, stream) != piece)
+    for (int done = 0; done < 2;) {
+        ssize_t written = writev(fcgi->ipcFd, parts + done, 2 - done);
+        if (written <= 0)
             return false;
-        bytes += piece;
-        length -= (size_t)piece;
+        for (; done < 2 && (size_t)written >= parts[done].iov_len; done++)
+            written -= (ssize_t)parts[done].iov_len;
+        if (done < 2) {
+            parts[done].iov_base = (char *)parts[done].iov_base + written;
+            parts[done].iov_len -= (size_t)written;
+        }
     }
     return true;
+}
+
+/* What is long goes around libfcgi, which would copy it into records of 8 KiB. After one that
+ * broke off nothing may follow. */
+static bool write_long(const FCGX_Request *fcgi, const char *bytes, size_t length)
+{
+    bool good = FCGX_FFlush(fcgi->out) == 0;
+
+    while (good && length > 0) {
+        size_t piece = length < RECORD_MAX ? length : RECORD_MAX;
+        good = write_record(fcgi, bytes, piece);
+        bytes += piece;
+        length -= piece;
+    }
+    if (!good)
+        shutdown(fcgi->ipcFd, SHUT_RDWR);
+    return good;
+}
+
+static bool write_response(void *context, const char *bytes, size_t length)
+{
+    const FCGX_Request *fcgi = context;
+
+    if (length > SHORT_MAX)
+        return write_long(fcgi, bytes, length);
+    return FCGX_PutStr(bytes, (int)length, fcgi->out) == (int)length;
 }
 
 /* What the request did not read must not be taken for the next one's. */
@@ -108,7 +156,7 @@ static void drain_body(FCGX_Stream *stream)
 static void serve_one(struct pool *pool, FCGX_Request *fcgi, struct arena *arena)
 {
     struct input input = {fcgi->envp, read_body, fcgi->in};
-    struct output output = {write_response, fcgi->out};
+    struct output output = {write_response, fcgi};
 
     pool->steps++;
     pool->options->serve(pool->options->context, &input, &output, arena);
@@ -118,8 +166,44 @@ static void serve_one(struct pool *pool, FCGX_Request *fcgi, struct arena *arena
     pool->steps++;
 }
 
-/* No wait for the web server, be it for a request to begin, to go on or to be read, is longer.
- * A kept connection that is idle for so long is closed. */
+/* Serves one request on a connection that has one, or has ended. */
+static void serve_next(struct pool *pool, int fd, struct arena *arena)
+{
+    FCGX_Request fcgi;
+
+    FCGX_InitRequest(&fcgi, NO_LISTENER, 0);
+    fcgi.ipcFd = fd;
+    fcgi.keepConnection = 1;
+    /* libfcgi takes parameters that break off for all there are. */
+    bool whole = FCGX_Accept_r(&fcgi) == 0 && FCGX_GetError(fcgi.in) == 0;
+    if (whole)
+        serve_one(pool, &fcgi, arena);
+    if (whole && fcgi.ipcFd >= 0) {
+        connections_put_back(pool->connections, fd);
+    } else {
+        FCGX_Free(&fcgi, 1);
+        connections_gone(pool->connections);
+    }
+}
+
+static void *serve_all(void *context)
+{
+    struct pool *pool = context;
+    struct arena *arena = arena_new(ARENA_LIMIT);
+    int fd;
+
+    while (arena && (fd = connections_take(pool->connections)) >= 0)
+        serve_next(pool, fd, arena);
+    arena_free(arena);
+    pthread_mutex_lock(&pool->mutex);
+    pool->running--;
+    pthread_cond_signal(&pool->changed);
+    pthread_mutex_unlock(&pool->mutex);
+    return NULL;
+}
+
+/* No wait for the web server in the middle of a request, be it for more of it or to take more of
+ * the answer, is longer. */
 static void bound_waits(int fd, unsigned ms)
 {
     struct timeval time = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
@@ -128,46 +212,36 @@ static void bound_waits(int fd, unsigned ms)
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time);
 }
 
-/* The next connection; -1: told to stop. */
-static int accept_next(struct pool *pool)
+/* Takes the next connection, if there is one. False: there is no descriptor for it. */
+static bool accept_next(struct pool *pool)
 {
-    while (!atomic_load(&pool->stopping)) {
-        int fd = listener_accept(&pool->listener);
-        if (fd >= 0) {
-            pool->steps++;
-            return fd;
-        }
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-            poll(NULL, 0, PAUSE_MS);
-    }
-    return -1;
+    if (connections_count(pool->connections) >= pool->room)
+        return false;
+    int fd = listener_accept(&pool->listener);
+    if (fd < 0)
+        return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
+    bound_waits(fd, pool->options->request_ms);
+    connections_put(pool->connections, fd);
+    return true;
 }
 
-static void *serve_all(void *context)
+/* Accepts, and closes who is idle for long, until told to stop. */
+static void *accept_all(void *context)
 {
     struct pool *pool = context;
-    struct arena *arena = arena_new(ARENA_LIMIT);
-    FCGX_Request fcgi;
-    int fd;
+    struct pollfd watched[] = {
+        {.fd = pool->stop, .events = POLLIN},
+        {.fd = pool->listener.fd, .events = POLLIN},
+    };
+    bool has_room = true;
 
-    pthread_mutex_lock(&pool->mutex); /* until all is ready */
-    pthread_mutex_unlock(&pool->mutex);
-    while (arena && (fd = accept_next(pool)) >= 0) {
-        bound_waits(fd, pool->options->request_ms);
-        FCGX_InitRequest(&fcgi, NO_LISTENER, 0);
-        fcgi.ipcFd = fd;
-        fcgi.keepConnection = 1;
-        /* libfcgi takes parameters that break off for all there are. */
-        while (FCGX_Accept_r(&fcgi) == 0 && FCGX_GetError(fcgi.in) == 0)
-            serve_one(pool, &fcgi, arena);
-        FCGX_Free(&fcgi, 1);
+    for (;;) {
+        int idle_ms = connections_close_idle(pool->connections);
+        poll(watched, has_room ? 2 : 1, has_room ? idle_ms : PAUSE_MS);
+        if (watched[0].revents)
+            return NULL;
+        has_room = accept_next(pool);
     }
-    arena_free(arena);
-    pthread_mutex_lock(&pool->mutex);
-    pool->running--;
-    pthread_cond_signal(&pool->changed);
-    pthread_mutex_unlock(&pool->mutex);
-    return NULL;
 }
 
 static struct timespec after_ms(unsigned ms)
@@ -213,37 +287,36 @@ static struct timespec until(const struct timespec *at)
     return left;
 }
 
-/* The path goes first, so that nobody comes any more; who had come is still accepted. */
-static void close_own_listener(struct pool *pool, const struct timespec *deadline)
+/* The path goes first, so that nobody comes any more; who had come is still accepted. A socket
+ * that we were given stays open, and who waits there is for another process. */
+static void stop_accepting(struct pool *pool, const struct timespec *deadline)
 {
-    listener_remove_path(&pool->listener);
-    pthread_mutex_lock(&pool->mutex);
-    while (listener_has_backlog(&pool->listener) && !is_past(deadline)) {
-        struct timespec next = after_ms(WAKE_MS);
-        pthread_cond_timedwait(&pool->changed, &pool->mutex, &next);
+    const uint64_t one = 1;
+
+    if (!listener_is_shared(&pool->listener)) {
+        listener_remove_path(&pool->listener);
+        while (listener_has_backlog(&pool->listener) && !is_past(deadline))
+            poll(NULL, 0, LOOK_MS);
     }
-    pthread_mutex_unlock(&pool->mutex);
-    atomic_store(&pool->stopping, true);
-    listener_shut(&pool->listener);
+    if (write(pool->stop, &one, sizeof one) == sizeof one)
+        pthread_join(pool->acceptor, NULL);
 }
 
-/* Stops accepting and waits for the threads. Returns how many still serve. The others are
- * joined, so that what libraries keep for each thread is gone before the process ends. A
- * socket that we were given stays open, and who waits there is for another process. */
+/* Stops accepting, waits until the web server lets go of its connections, and for the threads.
+ * Returns how many still serve. The others are joined, so that what libraries keep for each
+ * thread is gone before the process ends. */
 static unsigned drain(struct pool *pool)
 {
     struct timespec deadline = after_ms(pool->options->shutdown_ms);
-    bool shared = listener_is_shared(&pool->listener);
 
-    if (shared)
-        atomic_store(&pool->stopping, true);
-    else
-        close_own_listener(pool, &deadline);
+    if (pool->accepts)
+        stop_accepting(pool, &deadline);
+    while (connections_count(pool->connections) > 0 && !is_past(&deadline))
+        poll(NULL, 0, LOOK_MS);
+    connections_end(pool->connections);
     pthread_mutex_lock(&pool->mutex);
-    while (pool->running > 0 && !is_past(&deadline)) {
-        struct timespec next = after_ms(WAKE_MS);
-        if (shared)
-            listener_wake(&pool->listener, pool->running);
+    while (pool->running > connections_served(pool->connections)) {
+        struct timespec next = after_ms(LOOK_MS);
         pthread_cond_timedwait(&pool->changed, &pool->mutex, &next);
     }
     unsigned left = pool->running;
@@ -253,58 +326,78 @@ static unsigned drain(struct pool *pool)
     return left;
 }
 
-/* How many threads there are descriptors for: every connection has one, here and to PostgreSQL,
- * and who serves a request must not find that there is none left to ask PostgreSQL by. */
-static unsigned affordable_threads(const struct server_options *options)
-{
-    unsigned others = options->descriptors - options->threads;
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return options->threads;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_max >= options->descriptors)
-        return options->threads;
-    unsigned threads = limit.rlim_max > others ? (unsigned)limit.rlim_max - others : 1;
-    log_warn("%ju file descriptors are too few, see ulimit -n: %u are needed for %u threads",
-             (uintmax_t)limit.rlim_max, options->descriptors, options->threads);
-    return threads;
-}
-
-/* They wait for the mutex, which the caller holds. */
-static bool start_threads(struct pool *pool, struct error *err)
+static bool start_thread(struct pool *pool, pthread_t *thread, void *(*run)(void *),
+                         struct error *err)
 {
     pthread_attr_t attributes;
-    unsigned wanted = affordable_threads(pool->options);
+
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_SIZE);
+    errno = pthread_create(thread, &attributes, run, pool);
+    pthread_attr_destroy(&attributes);
+    return errno == 0 || fail(err, "cannot make a thread");
+}
+
+static bool start_threads(struct pool *pool, struct error *err)
+{
+    unsigned wanted = pool->options->threads;
 
     pool->threads = calloc(wanted, sizeof *pool->threads);
     if (!pool->threads)
         return error_exhausted(err);
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, STACK_SIZE);
     while (pool->started < wanted) {
-        errno = pthread_create(&pool->threads[pool->started], &attributes, serve_all, pool);
-        if (errno != 0)
+        if (!start_thread(pool, &pool->threads[pool->started], serve_all, err))
             break;
         pool->started++;
     }
-    pthread_attr_destroy(&attributes);
-    pool->running = pool->started;
-    return pool->started == wanted || fail(err, "cannot make a thread");
+    pthread_mutex_lock(&pool->mutex);
+    pool->running += pool->started; /* one may have ended already, for want of memory */
+    pthread_mutex_unlock(&pool->mutex);
+    return pool->started == wanted;
 }
 
-static void pool_init(struct pool *pool, const struct server_options *options,
-                      const struct listener *listener)
+/* Every connection has a descriptor, here and to PostgreSQL, and who serves a request must not find
+ * that there is none left to ask PostgreSQL by. */
+static unsigned descriptors(const struct server_options *options)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return DESCRIPTORS_MAX;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_max < options->descriptors + options->threads)
+        log_warn("%ju file descriptors are too few, see ulimit -n: %u are needed, and one for "
+                 "each connection of the web server",
+                 (uintmax_t)limit.rlim_max, options->descriptors);
+    return limit.rlim_max < DESCRIPTORS_MAX ? (unsigned)limit.rlim_max : DESCRIPTORS_MAX;
+}
+
+static bool pool_init(struct pool *pool, const struct server_options *options,
+                      const struct listener *listener, struct error *err)
 {
     pthread_condattr_t attributes;
+    unsigned all = descriptors(options);
 
     *pool = (struct pool){.options = options, .listener = *listener};
+    pool->room = all > options->descriptors ? all - options->descriptors : 1;
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&pool->changed, &attributes);
     pthread_condattr_destroy(&attributes);
+    pool->stop = eventfd(0, EFD_CLOEXEC);
+    if (pool->stop < 0)
+        return fail(err, "eventfd");
+    pool->connections = connections_new(all, options->request_ms, err);
+    return pool->connections != NULL;
+}
+
+static void pool_fini(struct pool *pool)
+{
+    connections_free(pool->connections);
+    close(pool->stop);
+    free(pool->threads);
 }
 
 static void collect_signals(sigset_t *signals)
@@ -346,7 +439,7 @@ static bool is_alive(struct pool *pool, unsigned *seen)
     bool moved = steps != *seen;
 
     *seen = steps;
-    return moved || !listener_has_backlog(&pool->listener);
+    return moved || !connections_wait(pool->connections);
 }
 
 /* Until told to stop. */
@@ -387,15 +480,13 @@ static bool confine_files(const struct listener *listener, struct error *err)
     return sandbox_enter_files(&(struct sandbox_folder){.path = dirname(folder)}, count, err);
 }
 
-/* No thread touches a request before the sandbox is closed. */
+/* Nobody is accepted before the sandbox is closed. */
 static bool begin(struct pool *pool, struct error *err)
 {
-    pthread_mutex_lock(&pool->mutex);
-    bool begun = confine_files(&pool->listener, err) && start_threads(pool, err) &&
-                 sandbox_enter_calls(pool->options->seccomp, err);
-    atomic_store(&pool->stopping, !begun);
-    pthread_mutex_unlock(&pool->mutex);
-    return begun;
+    pool->accepts = confine_files(&pool->listener, err) && start_threads(pool, err) &&
+                    sandbox_enter_calls(pool->options->seccomp, err) &&
+                    start_thread(pool, &pool->acceptor, accept_all, err);
+    return pool->accepts;
 }
 
 bool server_run(const struct server_options *options, unsigned *left, struct error *err)
@@ -414,18 +505,17 @@ bool server_run(const struct server_options *options, unsigned *left, struct err
     signal(SIGPIPE, SIG_IGN);
     signal(SIGUSR1, SIG_IGN); /* to libfcgi it means that no more is to be accepted */
     FCGX_Init();
-    pool_init(&pool, options, &listener);
-    bool begun = begin(&pool, err);
+    bool begun = pool_init(&pool, options, &listener, err) && begin(&pool, err);
     if (begun) {
         log_info("serving with %u threads", pool.started);
         notify_ready();
         await_stop(&pool, &signals);
     }
-    *left = drain(&pool);
+    *left = pool.connections ? drain(&pool) : 0;
     if (*left == 0)
-        free(pool.threads);
+        pool_fini(&pool);
     else
-        log_warn("stopped with %u requests or kept connections left", *left);
+        log_warn("stopped with %u requests left", *left);
     listener_close(&pool.listener);
     return begun;
 }

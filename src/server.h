@@ -21,7 +21,8 @@ struct server_options {
     struct listener_options listener;
     enum sandbox_calls seccomp;
     unsigned threads;
-    unsigned descriptors; /* that may be open at once; where fewer may, there are fewer threads */
+    unsigned descriptors; /* that may be open at once, beside connections of the web server: these
+                             may have all others */
     unsigned request_ms;  /* bound of waiting for the web server in the middle of a request */
     unsigned shutdown_ms; /* bound of answering what was accepted, once told to stop */
     /* Serves one request; called by every thread. */

@@ -11,6 +11,7 @@ libcatalog_a_SOURCES = \
 	%D%/base64.c %D%/base64.h \
 	%D%/body.c %D%/body.h \
 	%D%/config.c %D%/config.h \
+	%D%/connections.c %D%/connections.h \
 	%D%/db.c %D%/db.h \
 	%D%/db_connection.c %D%/db_connection.h \
 	%D%/db_servers.c %D%/db_servers.h \

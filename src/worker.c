@@ -91,7 +91,7 @@ static bool serve(struct service *service, struct error *err)
             .listener = listener_options(config),
             .seccomp = config->seccomp,
             .threads = config->threads,
-            .descriptors = config->threads + 2 * config->max_connections + 16,
+            .descriptors = 2 * config->max_connections + 16,
             .request_ms = config->request_ms,
             .shutdown_ms = config->shutdown_ms,
             .serve = service_serve,

@@ -11,6 +11,7 @@ endif
 UNIT_TESTS = \
 	tests/unit/body_test \
 	tests/unit/config_test \
+	tests/unit/connections_test \
 	tests/unit/field_test \
 	tests/unit/hcl_test \
 	tests/unit/policy_test \
@@ -33,6 +34,10 @@ tests_unit_body_test_LDADD = $(UNIT_LDADD)
 tests_unit_config_test_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_config_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_config_test_LDADD = $(UNIT_LDADD)
+
+tests_unit_connections_test_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_connections_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_connections_test_LDADD = $(UNIT_LDADD)
 
 tests_unit_field_test_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_field_test_CFLAGS = $(UNIT_CFLAGS)

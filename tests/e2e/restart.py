@@ -150,11 +150,11 @@ with stack(plan=19) as s:
     s.configure_worker(storage="max_connections = 1", listener="threads = 2")
     s.start_worker()
 
-    # Five writes, of which one waits in PostgreSQL, one in the worker, and the others on the socket.
+    # Five writes, of which one waits in PostgreSQL, one for its connection, and the others for a thread.
     with s.locked("example"):
         with concurrent.futures.ThreadPoolExecutor(6) as clients:
             asked = [clients.submit(s.request, "PUT", CONTAINER + "example", {"cpu_nanos": 7}) for _ in range(5)]
-            wait_for(lambda: s.connections()[1] >= 3, 10, "three connections wait on the socket")
+            wait_for(lambda: s.connections()[0] >= 5, 10, "all five were accepted")
             stopping = clients.submit(stop, s.worker, signal.SIGTERM)
             wait_for(lambda: not (s.folder / "worker.sock").exists(), 10, "the worker stops accepting")
             late = s.request("GET", CONTAINER + "example")
@@ -180,7 +180,7 @@ with stack(plan=19) as s:
             s.answer("told to stop while a write waits for ever: the client is told", held.result(), 502)
     s.worker = None
     s.tap.equal(status, 0, "and the worker ends in order")
-    s.tap.ok(any("[WARN]" in line and "1 requests or kept" in line for line in lines_of(s.worker_log)),
+    s.tap.ok(any("[WARN]" in line and "1 requests left" in line for line in lines_of(s.worker_log)),
              "but says what it left")
 
     # A second worker takes the path while the first still has work: no moment without one.
