@@ -297,7 +297,7 @@ static struct connection *connect_to(struct db *db, size_t server, int64_t deadl
     enum keeping keeping = db->keeping[server];
     pthread_mutex_unlock(&db->mutex);
     struct connection *connection =
-        connection_open(&db->servers, server, db->options.application_name, keeping, deadline,
+        connection_open(&db->servers, server, &db->options, keeping, deadline,
                         err);
     if (!connection)
         return NULL;

@@ -33,6 +33,8 @@ struct db_options {
     const char *connection_url;   /* a libpq connection string or URI; copied. May hold a
                                      password, so it never appears in an error or a log */
     const char *application_name; /* what pg_stat_activity shows; copied */
+    const char *session;          /* a query of one row that each connection begins with; NULL: none;
+                                     static. Not behind a pooler that shares sessions */
     unsigned max_connections;     /* at least 1 */
     unsigned connect_ms;          /* bound of making a connection, whichever server it is to */
     unsigned pool_ms;             /* bound of waiting for a free connection */

@@ -164,6 +164,18 @@ PGresult *connection_script(struct connection *connection, const char *sql, int6
     return answer_to(connection, PQsendQuery(connection->pg, sql), deadline, err);
 }
 
+/* The statement with its name in front, as activity, logs and pg_stat_statements show it; ours,
+ * free(). NULL with *err. */
+static char *text_with_name(const struct db_statement *statement, struct error *err)
+{
+    char *text;
+
+    if (asprintf(&text, "/* %s */ %s", statement->name, statement->sql) >= 0)
+        return text;
+    error_exhausted(err);
+    return NULL;
+}
+
 /* Sees to it that a statement is prepared. False: *refusal says why not, or is NULL with *err. */
 static bool prepare(struct connection *connection, const struct db_statement *statement,
                     int64_t deadline, PGresult **refusal, struct error *err)
@@ -174,9 +186,13 @@ static bool prepare(struct connection *connection, const struct db_statement *st
             return true;
     }
     assert(connection->prepared_count < CONNECTION_PREPARED_MAX);
-    PGresult *result = answer_to(
-        connection, PQsendPrepare(connection->pg, statement->name, statement->sql, 0, NULL),
-        deadline, err);
+    char *text = text_with_name(statement, err);
+    if (!text)
+        return false;
+    PGresult *result =
+        answer_to(connection, PQsendPrepare(connection->pg, statement->name, text, 0, NULL),
+                  deadline, err);
+    free(text);
     if (result && connection_was_refused(result)) {
         *refusal = result;
         return false;
@@ -202,11 +218,13 @@ PGresult *connection_execute(struct connection *connection, const struct db_stat
         lengths[i] = (int)parameters[i].size;
         formats[i] = parameters[i].size > 0;
     }
-    if (connection->keeping == KEEPING_NO)
-        return answer_to(connection,
-                         PQsendQueryParams(connection->pg, statement->sql, count, NULL, values,
-                                           lengths, formats, 0),
-                         deadline, err);
+    if (connection->keeping == KEEPING_NO) {
+        char *text = text_with_name(statement, err);
+        int sent = text && PQsendQueryParams(connection->pg, text, count, NULL, values, lengths,
+                                             formats, 0);
+        free(text);
+        return text ? answer_to(connection, sent, deadline, err) : NULL;
+    }
     if (!prepare(connection, statement, deadline, &refusal, err))
         return refusal;
     return answer_to(connection,
@@ -217,12 +235,12 @@ PGresult *connection_execute(struct connection *connection, const struct db_stat
 
 /* The connection string, with one server in the place of the list. What the caller of libpq sets
  * before dbname is a default, what it sets after that is not. */
-static PGconn *dial(const struct db_servers *servers, size_t i, const char *application_name)
+static PGconn *dial(const struct db_servers *servers, size_t i, const struct db_options *options)
 {
     const struct db_server *server = &servers->items[i];
     const char *names[8] = {"client_encoding", "fallback_application_name", "dbname",
                             "target_session_attrs"};
-    const char *values[8] = {"UTF8", application_name, servers->connection_url, "any"};
+    const char *values[8] = {"UTF8", options->application_name, servers->connection_url, "any"};
     const char *const own_names[] = {"host", "hostaddr", "port"};
     const char *const own[] = {server->host, server->hostaddr, server->port};
     size_t used = 4;
@@ -257,13 +275,13 @@ static bool finish_dialling(struct connection *connection, int64_t deadline, str
 }
 
 static struct connection *dialled(const struct db_servers *servers, size_t server,
-                                  const char *application_name, int64_t deadline,
+                                  const struct db_options *options, int64_t deadline,
                                   struct error *err)
 {
     struct connection *connection = calloc(1, sizeof *connection);
 
     if (connection)
-        connection->pg = dial(servers, server, application_name);
+        connection->pg = dial(servers, server, options);
     if (!connection || !connection->pg) {
         free(connection);
         error_exhausted(err);
@@ -298,7 +316,7 @@ static const char *text_of(const PGresult *result, int column)
 }
 
 #define WHO_ANSWERS                                                                          \
-    "SELECT pg_catalog.pg_backend_pid(),"                                                    \
+    "/* who_answers */ SELECT pg_catalog.pg_backend_pid(),"                                                    \
     "       pg_catalog.current_setting('transaction_read_only'),"                            \
     "       pg_catalog.pg_is_in_recovery()"
 
@@ -373,32 +391,46 @@ static bool survives(struct connection *connection, struct connection *other, in
 }
 
 static bool find_keeping(struct connection *connection, const struct db_servers *servers,
-                         const char *application_name, int64_t deadline, struct error *err)
+                         const struct db_options *options, int64_t deadline, struct error *err)
 {
     struct connection *other;
 
     connection->keeping = KEEPING_YES;
     if (!connection->pooled)
         return true;
-    other = dialled(servers, connection->server, application_name, deadline, err);
+    other = dialled(servers, connection->server, options, deadline, err);
     if (!other || !survives(connection, other, deadline))
         connection->keeping = KEEPING_NO;
     connection_close(other);
     return connection_is_idle(connection) || away_message(err, connection->pg);
 }
 
+/* Settings do not stay with a connection either where statements do not. */
+static bool begin_session(struct connection *connection, const char *sql, int64_t deadline,
+                          struct error *err)
+{
+    PGresult *result = NULL;
+    bool wanted = sql && connection->keeping != KEEPING_NO;
+
+    if (wanted)
+        result = ask(connection, sql, deadline, err);
+    PQclear(result);
+    return !wanted || result;
+}
+
 struct connection *connection_open(const struct db_servers *servers, size_t server,
-                                   const char *application_name, enum keeping keeping,
+                                   const struct db_options *options, enum keeping keeping,
                                    int64_t deadline, struct error *err)
 {
-    struct connection *connection = dialled(servers, server, application_name, deadline, err);
+    struct connection *connection = dialled(servers, server, options, deadline, err);
 
     if (!connection)
         return NULL;
     connection->keeping = keeping;
     if (!find_who(connection, deadline, err) ||
         (keeping == KEEPING_UNKNOWN &&
-         !find_keeping(connection, servers, application_name, deadline, err))) {
+         !find_keeping(connection, servers, options, deadline, err)) ||
+        !begin_session(connection, options->session, deadline, err)) {
         connection_close(connection);
         return NULL;
     }

@@ -50,11 +50,11 @@ struct connection {
 /* Milliseconds of a clock that nobody sets. Deadlines are moments of it; 0: none. */
 int64_t connection_clock(void);
 
-/* Connects to one of the servers. keeping: what is known of it, or KEEPING_UNKNOWN and it is found
+/* Connects to one of the servers, and begins the session that the options want. keeping: what is known of it, or KEEPING_UNKNOWN and it is found
  * out, which takes a second connection for a moment if there is a pooler. NULL with *err,
  * ERROR_STORAGE_AWAY. Ours: connection_close. */
 struct connection *connection_open(const struct db_servers *servers, size_t server,
-                                   const char *application_name, enum keeping keeping,
+                                   const struct db_options *options, enum keeping keeping,
                                    int64_t deadline, struct error *err)
     __attribute__((warn_unused_result));
 void connection_close(struct connection *connection); /* NULL is fine */

@@ -15,6 +15,17 @@
 
 enum { EXIT_USAGE = 1, EXIT_FAILED = 2, CONNECT_MS = 5000 };
 
+/* What the worker has by its role. People have time-outs of their own only if somebody set some for
+ * them, and then those count. */
+#define SESSION(statement_timeout)                                                           \
+    "/* session */"                                                                          \
+    " SELECT count(pg_catalog.set_config(bound.name, bound.value, false))"                   \
+    "   FROM (VALUES ('search_path', ''),"                                                   \
+    "                ('statement_timeout', '" statement_timeout "'),"                        \
+    "                ('lock_timeout', '5s'),"                                                \
+    "                ('idle_in_transaction_session_timeout', '1min')) AS bound (name, value)" \
+    "  WHERE bound.name = 'search_path' OR pg_catalog.current_setting(bound.name) = '0'"
+
 #define NAMESPACE_FIELDS " custom_metadata id max_runtimes path runtimes "
 
 /* What each takes; -config too, unless it is offline. */
@@ -25,6 +36,7 @@ static const struct subcommand {
     tool_check *check; /* NULL: nothing more to check */
     tool_run *run;
     bool offline;       /* needs no database */
+    bool takes_long;    /* has statements without a time-out */
     const char *fields; /* what -field may name, each between spaces */
     const char *usage;
 } subcommands[] = {
@@ -32,6 +44,7 @@ static const struct subcommand {
         .words = {"migrate", NULL},
         .flags = " migrations wait ",
         .run = tool_migrate,
+        .takes_long = true,
         .usage = "migrate [-migrations=DIR] [-wait=1m]",
     },
     {
@@ -254,12 +267,13 @@ static bool check_row(const struct subcommand *subcommand, const struct tool_fla
     return true;
 }
 
-static struct db *open_url(const char *connection_url, struct error *err)
+static struct db *open_url(const char *connection_url, bool takes_long, struct error *err)
 {
     return db_open(
         &(struct db_options){
             .connection_url = connection_url,
             .application_name = "runtime-catalog " VERSION_TEXT,
+            .session = takes_long ? SESSION("0") : SESSION("5min"),
             .max_connections = 1,
             .connect_ms = CONNECT_MS,
             .pool_ms = CONNECT_MS,
@@ -267,7 +281,8 @@ static struct db *open_url(const char *connection_url, struct error *err)
         err);
 }
 
-static struct db *open_database(const struct tool_flags *flags, struct error *err)
+static struct db *open_database(const struct tool_flags *flags, bool takes_long,
+                                struct error *err)
 {
     const char *dsn = getenv("RUNTIME_CATALOG_DSN");
     const char *path = flags->config ? flags->config
@@ -275,10 +290,10 @@ static struct db *open_database(const struct tool_flags *flags, struct error *er
     struct config config;
 
     if (!flags->config && dsn && *dsn)
-        return open_url(dsn, err);
+        return open_url(dsn, takes_long, err);
     if (!config_load(&config, path, err))
         return NULL;
-    struct db *db = open_url(config.connection_url, err);
+    struct db *db = open_url(config.connection_url, takes_long, err);
     config_fini(&config);
     return db;
 }
@@ -287,7 +302,8 @@ static int run(const struct subcommand *subcommand, const struct tool_flags *fla
                char *const arguments[])
 {
     struct error err = {.code = ERROR_NONE};
-    struct db *db = subcommand->offline ? NULL : open_database(flags, &err);
+    struct db *db =
+        subcommand->offline ? NULL : open_database(flags, subcommand->takes_long, &err);
     bool done = (db || subcommand->offline) && subcommand->run(db, flags, arguments, &err);
 
     db_close(db);
