@@ -56,6 +56,7 @@ libcatalog_a_SOURCES = \
 	%D%/server.c %D%/server.h \
 	%D%/service.c %D%/service.h \
 	%D%/store_caller.c %D%/store_caller.h \
+	%D%/store_history.c %D%/store_history.h \
 	%D%/store_namespace.c %D%/store_namespace.h \
 	%D%/store_namespace_api.c %D%/store_namespace_api.h \
 	%D%/store_plugin.c %D%/store_plugin.h \
@@ -80,6 +81,7 @@ runtime_catalog_CFLAGS = $(libcatalog_a_CFLAGS)
 runtime_catalog_SOURCES = \
 	%D%/tool.c %D%/tool.h \
 	%D%/tool_flags.c \
+	%D%/tool_history.c \
 	%D%/tool_io.c \
 	%D%/tool_migrate.c \
 	%D%/tool_namespace.c \

@@ -180,6 +180,15 @@ static const struct subcommand {
         .run = tool_namespace_delete,
         .usage = "namespace delete [-namespace=PATH] NAME",
     },
+    {
+        .words = {"history", NULL},
+        .flags = " accessor role request-id table name namespace since until limit format ",
+        .check = tool_history_check,
+        .run = tool_history,
+        .usage = "history [-accessor=ACCESSOR] [-role=ROLE] [-request-id=ID]\n"
+                 "      [-table=TABLE] [-name=NAME] [-namespace=PATH]\n"
+                 "      [-since=TIME] [-until=TIME] [-limit=N] [-format=table|json]",
+    },
 };
 
 enum { SUBCOMMANDS = sizeof subcommands / sizeof *subcommands };
@@ -340,7 +349,7 @@ static int serve(struct tool_flags *flags, char *words[], int count)
 
 int main(int argc, char *argv[])
 {
-    struct tool_flags flags = {.migrations = MIGRATIONSDIR, .namespace = ""};
+    struct tool_flags flags = {.migrations = MIGRATIONSDIR, .namespace = "", .limit = 100};
     struct error err;
 
     log_set_level(LOG_LEVEL_WARN);

@@ -16,7 +16,7 @@
 
 struct db;
 
-enum { TOOL_LIST_MAX = 64 };
+enum { TOOL_LIST_MAX = 64, TOOL_MOMENT = 48, TOOL_COLUMNS_MAX = 8 };
 
 /* The values of a flag that may be given several times. */
 struct tool_list {
@@ -53,6 +53,14 @@ struct tool_flags {
     json_t *data;             /* -data, an object; ours */
     int64_t wrap_ttl;
 
+    const char *table;        /* -table */
+    const char *name;         /* -name */
+    const char *role;         /* -role */
+    const char *request_id;   /* -request-id */
+    char since[TOOL_MOMENT], until[TOOL_MOMENT]; /* as struct history_filter has them; "": not given */
+    int64_t limit;            /* -limit; 0: none */
+    bool in_namespace;        /* -namespace was given */
+
     bool help, version;
     uint64_t given; /* bit n: flag n of tool_flags.c's table */
 };
@@ -70,7 +78,7 @@ const char *tool_flags_stray(const struct tool_flags *flags, const char *names);
  * opened; the names of policies come out as they are stored. False with *err: wrong usage. */
 typedef bool tool_check(struct tool_flags *flags, char *const arguments[], struct error *err);
 tool_check tool_token_issue_check, tool_token_which_check, tool_policy_test_check;
-tool_check tool_namespace_check;
+tool_check tool_namespace_check, tool_history_check;
 
 /* Each runs one subcommand: true, or false with *err; false without one where the answer itself
  * is no. arguments ends in NULL. db is NULL for those that need none. */
@@ -82,6 +90,7 @@ tool_run tool_policy_write, tool_policy_read, tool_policy_list, tool_policy_dele
 tool_run tool_policy_test;
 tool_run tool_namespace_create, tool_namespace_list, tool_namespace_read;
 tool_run tool_namespace_update, tool_namespace_delete;
+tool_run tool_history;
 
 /* The part of policy test that answers the cases of a file (tool_policy_cases.c). False with
  * *err, which holds nothing beforehand. */
@@ -100,6 +109,15 @@ struct tool_column {
 };
 bool tool_print_rows(const json_t *rows, const struct tool_column columns[], size_t count,
                      const struct tool_flags *flags, struct error *err);
+
+/* Prints one page of many below the ones before: a table's heading once, its columns never
+ * narrower than they were. */
+struct tool_paging {
+    bool begun;
+    int widths[TOOL_COLUMNS_MAX];
+};
+bool tool_print_page(const json_t *rows, const struct tool_column columns[], size_t count,
+                     struct tool_paging *paging, struct error *err);
 
 bool tool_print_json(const json_t *value, struct error *err);
 

@@ -9,8 +9,11 @@
 #include "utf8.h"
 
 #include <arpa/inet.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { SECONDS_MAX = 100 * 366 * 86400U }; /* a hundred years */
 
@@ -29,6 +32,7 @@ enum kind {
     KIND_OPERATION,  /* enum operation */
     KIND_OBJECT,     /* json_t * */
     KIND_LIMIT,      /* const char *: digits, or "none" */
+    KIND_MOMENT,     /* char [TOOL_MOMENT] */
 };
 
 #define FLAG(name, kind, member)                                                             \
@@ -53,17 +57,24 @@ static const struct flag {
     FLAG("format", FORMAT, json),
     FLAG("h", SWITCH, help),
     FLAG("help", SWITCH, help),
+    FLAG("limit", COUNT, limit),
     FLAG("max-runtimes", LIMIT, max_runtimes),
     FLAG("metadata", PAIRS, metadata),
     FLAG("migrations", TEXT, migrations),
     FLAG("mode", MODE, orphan),
+    FLAG("name", TEXT, name),
     FLAG("namespace", NAMESPACE, namespace),
     FLAG("operation", OPERATION, operation),
     FLAG("path", TEXT, path),
     FLAG("period", SECONDS, period),
     FLAG("policy", LIST, policies),
     FLAG("remove-custom-metadata", LIST, removed_metadata),
+    FLAG("request-id", TEXT, request_id),
+    FLAG("role", TEXT, role),
+    FLAG("since", MOMENT, since),
+    FLAG("table", TEXT, table),
     FLAG("ttl", SECONDS, ttl),
+    FLAG("until", MOMENT, until),
     FLAG("use-limit", COUNT, use_limit),
     FLAG("version", SWITCH, version),
     FLAG("wait", SECONDS, wait),
@@ -147,6 +158,58 @@ static bool take_limit(const char **out, const char *text)
     return strcmp(text, "none") == 0 || take_count(&count, text, INT32_MAX);
 }
 
+/* What follows in text behind a pattern, in which 0 stands for any digit; NULL: something else. */
+static const char *behind(const char *text, const char *pattern)
+{
+    for (; *pattern; text++, pattern++) {
+        if (*pattern == '0' ? !text_is_digit(*text) : *text != *pattern)
+            return NULL;
+    }
+    return text;
+}
+
+/* Whether the first characters are a day of the calendar and, if there are more, a time of day. */
+static bool exists(const char *text)
+{
+    struct tm given = {.tm_isdst = 0};
+    int fields = sscanf(text, "%4d-%2d-%2d%*c%2d:%2d:%2d", &given.tm_year, &given.tm_mon,
+                        &given.tm_mday, &given.tm_hour, &given.tm_min, &given.tm_sec);
+
+    if (fields < 3 || given.tm_year < 1)
+        return false;
+    given.tm_year -= 1900;
+    given.tm_mon -= 1;
+    struct tm normal = given;
+    timegm(&normal);
+    return normal.tm_mon == given.tm_mon && normal.tm_mday == given.tm_mday &&
+           normal.tm_hour == given.tm_hour && normal.tm_min == given.tm_min &&
+           normal.tm_sec == given.tm_sec;
+}
+
+/* "24h": so long ago. Otherwise a day, perhaps with its time, in UTC unless it says otherwise. */
+static bool take_moment(char out[static TOOL_MOMENT], const char *text)
+{
+    int64_t ns;
+    const char *day = behind(text, "0000-00-00"), *rest = day;
+
+    if (!day)
+        return *text && duration_parse(text, &ns) &&
+               text_format(out, TOOL_MOMENT, "%" PRId64 " seconds", ns / DURATION_SECOND);
+    if (*rest == 'T' || *rest == ' ')
+        rest = behind(rest + 1, "00:00:00");
+    if (rest && *rest == '.' && rest != day)
+        rest += 1 + strspn(rest + 1, "0123456789");
+    if (!rest || !exists(text))
+        return false;
+    const char *zone = *rest == '+' ? behind(rest, "+00:00") : behind(rest, "-00:00");
+    bool zoned = rest != day && zone && *zone == '\0' && strtol(rest + 1, NULL, 10) < 15 &&
+                 strtol(rest + 4, NULL, 10) < 60;
+    if (!zoned && strcmp(rest, rest == day ? "" : "Z") != 0 && *rest != '\0')
+        return false;
+    return text_format(out, TOOL_MOMENT, "%s%s", text,
+                       rest == day ? "T00:00:00Z" : zoned || *rest ? "" : "Z");
+}
+
 static bool append(struct tool_list *list, char *text)
 {
     if (list->count == TOOL_LIST_MAX)
@@ -171,6 +234,7 @@ static const char *const wanted[] = {
                        "renew or rollback",
     [KIND_OBJECT] = "a JSON object such as {\"key\":\"value\"}, no key twice",
     [KIND_LIMIT] = "a number from 0 to 2147483647, or none",
+    [KIND_MOMENT] = "2026-11-28, 2026-11-28T16:00:00Z, or a duration ago such as 24h",
 };
 
 static bool take_value(const struct flag *flag, void *at, char *value)
@@ -202,6 +266,8 @@ static bool take_value(const struct flag *flag, void *at, char *value)
         return take_object(at, value);
     case KIND_LIMIT:
         return take_limit(at, value);
+    case KIND_MOMENT:
+        return take_moment(at, value);
     case KIND_SWITCH:
         break;
     }
@@ -229,6 +295,7 @@ static bool take_flag(struct tool_flags *flags, char ***argument, struct error *
         return error_set(err, ERROR_BAD_REQUEST, "unknown flag -%.*s", (int)length, text);
     void *at = (char *)flags + flag->offset;
     flags->given |= UINT64_C(1) << (flag - table);
+    flags->in_namespace = flags->in_namespace || flag->kind == KIND_NAMESPACE;
     if (flag->kind == KIND_SWITCH) {
         *(bool *)at = text[length] == '\0';
         return *(bool *)at ||

@@ -15,8 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COLUMNS_MAX = 8 };
-
 char *tool_read(const char *path, size_t max, size_t *length, struct error *err)
 {
     bool is_stdin = strcmp(path, "-") == 0;
@@ -179,11 +177,10 @@ static int width_of(const char *text)
     return width;
 }
 
-/* A table of cells[rows][columns]; the last column is as long as it likes. */
-static void print_cells(char *const cells[], size_t rows, size_t columns)
+/* A table of cells[rows][columns]; the last column is as long as it likes, the others as wide
+ * as they have to be and not less than widths says. */
+static void print_cells(char *const cells[], size_t rows, size_t columns, int widths[])
 {
-    int widths[COLUMNS_MAX] = {0};
-
     for (size_t i = 0; i < rows * columns; i++) {
         int width = width_of(cells[i]) + 4;
         if (width > widths[i % columns])
@@ -196,16 +193,16 @@ static void print_cells(char *const cells[], size_t rows, size_t columns)
     }
 }
 
-/* Prints a table whose first two rows are titles and dashes, and frees its cells. A cell that
- * is NULL stands for memory that ran out. */
-static bool print_table(char **cells, size_t rows, size_t columns, struct error *err)
+/* Prints a table and frees its cells. A cell that is NULL stands for memory that ran out. */
+static bool print_table(char **cells, size_t rows, size_t columns, int widths[],
+                        struct error *err)
 {
     bool complete = true;
 
     for (size_t i = 0; i < rows * columns; i++)
         complete = complete && cells[i];
     if (complete)
-        print_cells(cells, rows, columns);
+        print_cells(cells, rows, columns, widths);
     for (size_t i = 0; i < rows * columns; i++)
         free(cells[i]);
     free(cells);
@@ -222,6 +219,7 @@ static char *dashes_for(const char *title)
 static bool print_pairs(const json_t *object, struct error *err)
 {
     char **cells = calloc(2 * (json_object_size(object) + 2), sizeof *cells);
+    int widths[2] = {0};
     const char *name;
     json_t *value;
     size_t used = 0;
@@ -238,7 +236,7 @@ static bool print_pairs(const json_t *object, struct error *err)
         cells[used++] = strdup(name);
         cells[used++] = text_of(name, value, "<nil>");
     }
-    return print_table(cells, used / 2, 2, err);
+    return print_table(cells, used / 2, 2, widths, err);
 }
 
 bool tool_print(const json_t *object, const struct tool_flags *flags, struct error *err)
@@ -255,28 +253,33 @@ bool tool_print(const json_t *object, const struct tool_flags *flags, struct err
     return print_pairs(object, err);
 }
 
-bool tool_print_rows(const json_t *rows, const struct tool_column columns[], size_t count,
-                     const struct tool_flags *flags, struct error *err)
+bool tool_print_page(const json_t *rows, const struct tool_column columns[], size_t count,
+                     struct tool_paging *paging, struct error *err)
 {
     char **cells;
-    size_t i;
+    size_t i, used = 0;
     json_t *row;
 
-    if (flags->json)
-        return tool_print_json(rows, err);
-    assert(count <= COLUMNS_MAX);
+    assert(count <= TOOL_COLUMNS_MAX);
     cells = calloc(count * (json_array_size(rows) + 2), sizeof *cells);
     if (!cells)
         return error_exhausted(err);
-    for (i = 0; i < count; i++) {
-        cells[i] = strdup(columns[i].title);
-        cells[count + i] = dashes_for(columns[i].title);
-    }
+    for (i = 0; !paging->begun && i < 2 * count; i++)
+        cells[used++] = i < count ? strdup(columns[i].title) : dashes_for(columns[i - count].title);
+    paging->begun = true;
     json_array_foreach(rows, i, row)
     {
         for (size_t k = 0; k < count; k++)
-            cells[(i + 2) * count + k] =
-                text_of(columns[k].key, json_object_get(row, columns[k].key), "n/a");
+            cells[used++] = text_of(columns[k].key, json_object_get(row, columns[k].key), "n/a");
     }
-    return print_table(cells, json_array_size(rows) + 2, count, err);
+    return print_table(cells, used / count, count, paging->widths, err);
+}
+
+bool tool_print_rows(const json_t *rows, const struct tool_column columns[], size_t count,
+                     const struct tool_flags *flags, struct error *err)
+{
+    struct tool_paging paging = {.begun = false};
+
+    return flags->json ? tool_print_json(rows, err)
+                       : tool_print_page(rows, columns, count, &paging, err);
 }
