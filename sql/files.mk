@@ -15,7 +15,8 @@ MIGRATIONS = \
 	%D%/migrations/0013_tidy_namespace.sql \
 	%D%/migrations/0014_migrations.sql \
 	%D%/migrations/0015_operator.sql \
-	%D%/migrations/0016_record.sql
+	%D%/migrations/0016_record.sql \
+	%D%/migrations/0017_memory.sql
 QUERIES = \
 	%D%/queries/retention.sql \
 	%D%/queries/sizes.sql \

@@ -44,7 +44,8 @@ SELECT set_eq(
              ('function list_policies(OUT namespace_path text, OUT name text, OUT text text)'),
              ('function authenticate(token_hash bytea, site text, named text, remote_address inet, request text, '
               'spend boolean, OUT accessor text, OUT token_namespace text, OUT namespace_id bigint, '
-              'OUT address_allowed boolean, OUT policies json)'),
+              'OUT address_allowed boolean, OUT policies json, OUT token_namespace_id bigint, OUT line text[], '
+              'OUT ends_at bigint, OUT bound_cidrs cidr[])'),
              ('function find_token(token_hash bytea)'),
              ('function reach_token(namespace_id bigint, caller_hash bytea, target_hash bytea, target_accessor text)'),
              ('function rfc3339(moment timestamp with time zone)'),
