@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-static bool load(struct caller *caller, const struct credential *credential, json_t **object,
+static bool load(struct caller *caller, const struct credential *credential, struct object *object,
                  struct db *db, const struct match *match, const struct request *request,
                  struct arena *arena, struct error *err)
 {
@@ -23,13 +23,15 @@ static bool load(struct caller *caller, const struct credential *credential, jso
     return load_object(db, credential, type, match->name, arena, caller, object, err);
 }
 
-bool authenticate(struct caller *caller, struct credential *credential, json_t **object,
+bool authenticate(struct caller *caller, struct credential *credential, struct object *object,
                   struct db *db, const struct match *match, const struct request *request,
                   struct arena *arena, struct error *err)
 {
     *caller = (struct caller){.known = false};
-    *object = NULL;
+    *object = (struct object){.json = NULL};
     *credential = (struct credential){
+        .cache = credential->cache,
+        .asks_database = credential->asks_database,
         .site = request->site,
         .named = request->named,
         .address = request->address,
@@ -46,5 +48,7 @@ bool authenticate(struct caller *caller, struct credential *credential, json_t *
         return error_set(err, ERROR_PERMISSION_DENIED, ERROR_TEXT_INVALID_TOKEN);
     if (!caller->address_allowed)
         return error_set(err, ERROR_PERMISSION_DENIED, ERROR_TEXT_NO_TOKEN);
+    credential->namespace_id = caller->namespace_id;
+    credential->accessor = caller->accessor;
     return true;
 }

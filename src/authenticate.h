@@ -8,7 +8,6 @@
 
 #include "error.h"
 
-#include <jansson.h>
 #include <stdbool.h>
 
 struct arena;
@@ -16,12 +15,13 @@ struct caller;
 struct credential;
 struct db;
 struct match;
+struct object;
 struct request;
 
-/* Fills *credential and *caller (due to caller_fini in any case), and *object (ours, or NULL)
- * with what the route loads. False with *err: ERROR_PERMISSION_DENIED for everything that is
+/* Fills *credential, of which cache and asks_database are set before, and *caller and *object with
+ * what the route loads (due to caller_fini and object_fini in any case). False with *err: ERROR_PERMISSION_DENIED for everything that is
  * wrong with the token; a missing one costs no database connection. */
-bool authenticate(struct caller *caller, struct credential *credential, json_t **object,
+bool authenticate(struct caller *caller, struct credential *credential, struct object *object,
                   struct db *db, const struct match *match, const struct request *request,
                   struct arena *arena, struct error *err) __attribute__((warn_unused_result));
 

@@ -8,13 +8,11 @@
 
 #include "error.h"
 
-#include <jansson.h>
 #include <stdbool.h>
 
 struct arena;
 struct caller;
 struct match;
-struct policy;
 struct request;
 
 /* True: allowed. False with *err: ERROR_PERMISSION_DENIED; ERROR_NOT_FOUND if the namespace
@@ -22,15 +20,6 @@ struct request;
  * the token does not compile: what it would deny is not known, so nothing is allowed. */
 bool authorise(struct caller *caller, const struct match *match,
                const struct request *request, struct arena *arena, struct error *err)
-    __attribute__((warn_unused_result));
-
-/* Whether policies, [[name, text or null], …], are the built-in one that allows everything. */
-bool authorise_is_root(const json_t *policies);
-
-/* Compiles policies of that shape, as stored or built in; accessor is for the log. NULL with
- * *err. */
-struct policy *authorise_compile(const json_t *policies, const char *accessor,
-                                 struct arena *arena, struct error *err)
     __attribute__((warn_unused_result));
 
 #endif

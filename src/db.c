@@ -435,9 +435,9 @@ static bool note_attempt(struct db *db, struct connection **connection, const st
     pthread_cond_broadcast(&db->changed);
     pthread_mutex_unlock(&db->mutex);
     close_all(useless);
-    if (lost)
+    if (lost && !db->options.quiet)
         log_write(error_level(err->code), "%s: %s", error_name(err->code), err->detail);
-    if (news || back)
+    if ((news || back) && !db->options.quiet)
         tell(*connection, back);
     if (!counts) {
         connection_close(*connection);

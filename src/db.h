@@ -40,6 +40,7 @@ struct db_options {
     unsigned pool_ms;             /* bound of waiting for a free connection */
     unsigned statement_ms;        /* bound of one statement; 0: none (migrations) */
     unsigned max_waiting;         /* callers who may wait for a free connection while none comes */
+    bool quiet;                   /* another pool tells the log who answers, and that nobody does */
 };
 
 /* A statement, prepared once on each connection where those last longer than a transaction, which

@@ -25,8 +25,7 @@ static bool handle(struct call *call, struct error *err)
     response->mount_type = call->match->route->mount_type;
     if (!operation->handler(call, err))
         return false;
-    bool says_nothing = !response->data && !response->auth && !response->warnings;
-    return says_nothing || response->is_bare ||
+    return response_is_empty(response) || response->is_bare ||
            route_warn(call->match, call->request->data, &response->warnings, call->arena,
                       err);
 }
@@ -79,12 +78,38 @@ static bool admit(struct call *call, struct caller *caller, struct credential *c
             authorise(caller, call->match, request, call->arena, err));
 }
 
+static void forget(struct call *call, struct caller *caller)
+{
+    object_fini(&call->object);
+    caller_fini(caller);
+    response_fini(call->response);
+}
+
+/* Lets the request in and has it answered. A refusal, or that something is not there, is never
+ * said from memory: then the database is asked all over. What was written is not: that came to
+ * a statement of its own. */
+static bool answer(struct call *call, struct caller *caller, struct credential *credential,
+                   bool schema_fits, struct error *err)
+{
+    enum operation operation = call->match->operation;
+    bool admitted = admit(call, caller, credential, schema_fits, err);
+
+    if (admitted && handle(call, err))
+        return true;
+    if (!caller->is_remembered ||
+        (admitted && operation != OPERATION_READ && operation != OPERATION_LIST))
+        return false;
+    forget(call, caller);
+    credential->asks_database = true;
+    return admit(call, caller, credential, schema_fits, err) && handle(call, err);
+}
+
 void exchange_serve(const struct exchange *exchange, const struct input *input,
                     const struct output *output, struct arena *arena)
 {
     struct request request;
     struct match match;
-    struct credential credential;
+    struct credential credential = {.cache = exchange->cache};
     struct caller caller = {.known = false};
     struct response response = {.mount_type = ""};
     struct error err = {.code = ERROR_NONE};
@@ -102,7 +127,7 @@ void exchange_serve(const struct exchange *exchange, const struct input *input,
     bool ok = request_parse(&request, input, exchange->max_request_size, arena, &err);
     log_set_request_id(request.id);
     ok = ok && route_find(&match, request.path, request.operation, arena, &err) &&
-         admit(&call, &caller, &credential, exchange->schema_fits, &err) && handle(&call, &err);
+         answer(&call, &caller, &credential, exchange->schema_fits, &err);
     if (ok) { /* a first attempt may have failed */
         err.code = ERROR_NONE;
         err.detail[0] = '\0';
@@ -111,8 +136,6 @@ void exchange_serve(const struct exchange *exchange, const struct input *input,
     report(&request, &err, status);
     log_set_request_id(NULL);
 
-    json_decref(call.object);
-    caller_fini(&caller);
-    response_fini(&response);
+    forget(&call, &caller);
     request_fini(&request);
 }

@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 struct arena;
+struct cache;
 struct db;
 struct input;
 struct output;
@@ -16,6 +17,7 @@ struct output;
 /* What every request shares; immutable while threads run. */
 struct exchange {
     struct db *db;
+    struct cache *cache;
     bool schema_fits;        /* false: who needs the database gets 503 */
     size_t max_request_size; /* bytes of a body */
     const char *api_version; /* the Vault whose API is followed */

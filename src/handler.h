@@ -6,11 +6,9 @@
 #ifndef HANDLER_H
 #define HANDLER_H
 
-#include <jansson.h>
+#include "store_caller.h"
 
 struct arena;
-struct caller;
-struct credential;
 struct db;
 struct match;
 struct request;
@@ -24,7 +22,7 @@ struct call {
     const struct match *match;
     const struct credential *credential;
     const struct caller *caller;
-    json_t *object;            /* what the route loaded with the caller; NULL: nothing. Borrowed */
+    struct object object;      /* what the route loaded with the caller. Borrowed */
     struct response *response; /* to be filled; as it comes: 204 */
 };
 

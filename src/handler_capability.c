@@ -2,10 +2,10 @@
 #include "handler_capability.h"
 
 #include "arena.h"
-#include "authorise.h"
 #include "field.h"
 #include "handler.h"
 #include "policy.h"
+#include "policy_set.h"
 #include "request.h"
 #include "response.h"
 #include "store_caller.h"
@@ -99,7 +99,7 @@ static json_t *names_of(unsigned capabilities)
 
 /* Who is asked about. */
 struct subject {
-    const json_t *policies;
+    const struct policy_set *policies;
     const char *accessor; /* for messages */
     const char *below;    /* the request's namespace, relative to the token's */
 };
@@ -152,16 +152,14 @@ static bool answer(struct call *call, const json_t *paths, const struct policy *
 static bool answer_for(struct call *call, const struct subject *subject, struct error *err)
 {
     json_auto_t *paths = NULL;
-    struct policy *policy = NULL;
 
     if (!read_paths(call, &paths, err))
         return false;
-    if (authorise_is_root(subject->policies))
+    if (policy_set_is_root(subject->policies))
         return answer(call, paths, NULL, subject->below, err);
-    policy = authorise_compile(subject->policies, subject->accessor, call->arena, err);
-    bool answered = policy && answer(call, paths, policy, subject->below, err);
-    policy_free(policy);
-    return answered;
+    const struct policy *policy =
+        policy_set_compiled(subject->policies, subject->accessor, err);
+    return policy && answer(call, paths, policy, subject->below, err);
 }
 
 bool handler_capability_self(struct call *call, struct error *err)
@@ -184,12 +182,17 @@ static bool answer_for_target(struct call *call, const struct token_target *targ
         return handler_capability_self(call, err);
     if (!store_token_api_policies(call->db, call->credential, target, &policies, err))
         return false;
+    if (!policies)
+        return refuse(err, refusal);
+    struct policy_set *set = policy_set_new(policies, err);
     const struct subject subject = {
-        .policies = policies,
+        .policies = set,
         .accessor = target->accessor ? target->accessor : "of a token",
         .below = "",
     };
-    return policies ? answer_for(call, &subject, err) : refuse(err, refusal);
+    bool answered = set && answer_for(call, &subject, err);
+    policy_set_free(set);
+    return answered;
 }
 
 bool handler_capability_token(struct call *call, struct error *err)

@@ -36,9 +36,9 @@ static const char *name_of(const struct call *call, struct error *err)
 
 bool handler_namespace_list(struct call *call, struct error *err)
 {
-    if (json_array_size(json_object_get(call->object, "keys")) == 0)
+    if (json_array_size(json_object_get(call->object.json, "keys")) == 0)
         return error_set(err, ERROR_NOT_FOUND, "%s", "");
-    call->response->data = json_incref(call->object);
+    call->response->data = json_incref(call->object.json);
     return true;
 }
 
@@ -46,9 +46,9 @@ bool handler_namespace_read(struct call *call, struct error *err)
 {
     if (!name_of(call, err))
         return false;
-    if (!call->object)
+    if (!call->object.json)
         return error_set(err, ERROR_NOT_FOUND, "%s", "");
-    call->response->data = json_incref(call->object);
+    call->response->data = json_incref(call->object.json);
     return true;
 }
 

@@ -95,7 +95,7 @@ bool handler_plugin_list(struct call *call, struct error *err)
 {
     /* In the order of the answer's keys; all but one are types. */
     static const char *const keys[] = {"auth", "database", "detailed", "secret", "unknown"};
-    json_auto_t *plugins = sort(call->object, call->arena, err);
+    json_auto_t *plugins = sort(call->object.json, call->arena, err);
     json_t *data = plugins ? json_object() : NULL;
     bool good = data != NULL;
 
@@ -110,9 +110,9 @@ bool handler_plugin_list(struct call *call, struct error *err)
 
 bool handler_plugin_list_names(struct call *call, struct error *err)
 {
-    if (json_array_size(call->object) == 0)
+    if (json_array_size(call->object.json) == 0)
         return error_set(err, ERROR_NOT_FOUND, "%s", "");
-    call->response->data = json_pack("{s: O}", "keys", call->object);
+    call->response->data = json_pack("{s: O}", "keys", call->object.json);
     return call->response->data || error_exhausted(err);
 }
 
@@ -165,7 +165,7 @@ bool handler_plugin_read(struct call *call, struct error *err)
                              call->match->name);
     if (!read_version(call, version, err))
         return false;
-    call->response->data = json_incref(json_object_get(call->object, version));
+    call->response->data = json_incref(json_object_get(call->object.json, version));
     return call->response->data || error_set(err, ERROR_NOT_FOUND, "%s", "");
 }
 

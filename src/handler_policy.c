@@ -31,7 +31,7 @@ static const char *stored_name(const struct call *call, struct error *err)
 /* Stored names, the built-in `default`, and `root` at the end. */
 static json_t *names_of(const struct call *call, struct error *err)
 {
-    json_t *names = policy_names_with_default(call->object, true, false, err);
+    json_t *names = policy_names_with_default(call->object.json, true, false, err);
 
     if (names && json_array_append_new(names, json_string("root")) != 0) {
         json_decref(names);
@@ -64,7 +64,7 @@ bool handler_policy_list_old(struct call *call, struct error *err)
 
 static bool read_as(struct call *call, const char *key, struct error *err)
 {
-    const char *name = stored_name(call, err), *text = json_string_value(call->object);
+    const char *name = stored_name(call, err), *text = json_string_value(call->object.json);
 
     if (!name)
         return false;

@@ -31,14 +31,21 @@ static bool check_name(const char *name, struct error *err)
     return true;
 }
 
+/* With what was loaded, as it is. */
+static bool answer(struct call *call)
+{
+    call->response->serialised = call->object.text;
+    call->response->serialised_length = call->object.length;
+    return true;
+}
+
 bool handler_runtime_read(struct call *call, struct error *err)
 {
     if (!check_name(call->match->name, err))
         return false;
-    if (!call->object)
+    if (!call->object.text)
         return error_set(err, ERROR_NOT_FOUND, "%s", "");
-    call->response->data = json_incref(call->object);
-    return true;
+    return answer(call);
 }
 
 /* ?type=: absent, empty, or one of Vault's names; "unsupported" is one, and has no runtimes. */
@@ -59,10 +66,7 @@ static bool check_type_parameter(const json_t *data, struct error *err)
 
 bool handler_runtime_list(struct call *call, struct error *err)
 {
-    if (!check_type_parameter(call->request->data, err))
-        return false;
-    call->response->data = json_pack("{s: O}", "runtimes", call->object);
-    return call->response->data || error_exhausted(err);
+    return check_type_parameter(call->request->data, err) && answer(call);
 }
 
 static bool read_runtime(const struct call *call, struct runtime *runtime, struct error *err)
@@ -117,31 +121,24 @@ static bool refuse_in_use(const char *name, const json_t *plugins, struct error 
                      name, names);
 }
 
-/* The foreign key decides, the names are for the message: they came with the caller, before
- * the delete was tried. A plugin that was registered in between is in no list yet, one that
- * went in between no longer refuses; either way trying again finds out. */
+/* The foreign key decides, the names are for the message. Where there are none by the time that
+ * they are asked for, nothing refuses any more, or something else does: trying again finds out. */
 bool handler_runtime_delete(struct call *call, struct error *err)
 {
     const char *type = call->match->type, *name = call->match->name;
-    json_t *plugins = json_incref(call->object);
-    bool deleted = false;
 
-    if (!check_name(name, err)) {
-        json_decref(plugins);
+    if (!check_name(name, err))
         return false;
-    }
     for (int attempt = 1; attempt <= DELETE_ATTEMPTS; attempt++) {
-        deleted = store_runtime_delete(call->db, call->credential, type, name, err);
-        if (deleted || err->code != ERROR_IN_USE || json_array_size(plugins) > 0)
-            break;
-        json_decref(plugins);
-        plugins = NULL;
-        if (!store_runtime_reload_plugins(call->db, call->credential, type, name, call->arena,
-                                          &plugins, err))
-            break;
-    }
-    if (!deleted && err->code == ERROR_IN_USE)
+        json_auto_t *plugins = NULL;
+        if (store_runtime_delete(call->db, call->credential, type, name, err))
+            return true;
+        if (err->code != ERROR_IN_USE ||
+            !store_runtime_plugins(call->db, call->credential, type, name, &plugins, err))
+            return false;
         refuse_in_use(name, plugins, err);
-    json_decref(plugins);
-    return deleted;
+        if (json_array_size(plugins) > 0)
+            return false;
+    }
+    return false;
 }

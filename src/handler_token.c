@@ -85,9 +85,9 @@ static bool refuse_bad_token(struct error *err)
 
 bool handler_token_lookup_self(struct call *call, struct error *err)
 {
-    if (!call->object)
+    if (!call->object.json)
         return refuse_bad_token(err);
-    return answer_with(call, call->object, call->request->token, err);
+    return answer_with(call, call->object.json, call->request->token, err);
 }
 
 /* With GET the token would stand in an URL, which logs keep. */
@@ -228,9 +228,9 @@ bool handler_token_revoke_accessor(struct call *call, struct error *err)
 
 bool handler_token_list_accessors(struct call *call, struct error *err)
 {
-    if (json_array_size(call->object) == 0)
+    if (json_array_size(call->object.json) == 0)
         return error_set(err, ERROR_NOT_FOUND, "%s", "");
-    call->response->data = json_pack("{s: O}", "keys", call->object);
+    call->response->data = json_pack("{s: O}", "keys", call->object.json);
     return call->response->data || error_exhausted(err);
 }
 

@@ -214,7 +214,7 @@ static bool store(struct call *call, const struct token_plan *plan, struct error
 
 static bool create(struct call *call, bool orphan, struct error *err)
 {
-    const json_t *parent = call->object;
+    const json_t *parent = call->object.json;
     struct wish wish = {.policies = NULL};
     json_auto_t *policies = NULL;
 

@@ -168,6 +168,20 @@ void policy_free(struct policy *policy)
     free(policy);
 }
 
+size_t policy_size(const struct policy *policy)
+{
+    size_t size = sizeof *policy + policy->rules.capacity * sizeof *policy->rules.list;
+
+    for (size_t i = 0; i < policy->rules.count; i++) {
+        const struct policy_rule *rule = &policy->rules.list[i];
+        size += rule->length + rule->segment_count * sizeof *rule->segments + 32 +
+                json_dumpb(rule->allowed, NULL, 0, 0) * 8 +
+                json_dumpb(rule->denied, NULL, 0, 0) * 8 +
+                json_dumpb(rule->required, NULL, 0, 0) * 8;
+    }
+    return size;
+}
+
 /* How many of rules[count], sorted by path, are not larger than the target. */
 static size_t bisect(const struct policy_rule *rules, size_t count, struct target target)
 {

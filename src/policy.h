@@ -49,6 +49,7 @@ struct policy; /* compiled; immutable */
 struct policy *policy_compile(const struct policy_source sources[], size_t count,
                               struct error *err) __attribute__((warn_unused_result));
 void policy_free(struct policy *policy); /* NULL is fine */
+size_t policy_size(const struct policy *policy); /* bytes that it takes, about */
 
 /* Turns what policy_compile refused into the text for whoever wrote it: Vault's words, and the place
  * in brackets behind them where they do not have it. Always returns false. */

@@ -2,13 +2,11 @@
 #include "response.h"
 
 #include "arena.h"
+#include "go_json.h"
 #include "request.h"
 #include "text.h"
 
-#include <ctype.h>
 #include <stdarg.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 void response_fini(struct response *response)
@@ -31,111 +29,85 @@ bool response_warn(struct response *response, struct error *err, const char *for
     return json_array_append_new(response->warnings, text) == 0 || error_exhausted(err);
 }
 
-/* What jansson writes and Go escapes. None of it occurs outside of strings. */
-static const struct {
-    const char *from, *to;
-} escapes[] = {
-    {"<", "\\u003c"},
-    {">", "\\u003e"},
-    {"&", "\\u0026"},
-    {"\xE2\x80\xA8", "\\u2028"},
-    {"\xE2\x80\xA9", "\\u2029"},
+/* A body in pieces, which go out one behind the other: what is kept serialised is not copied. */
+struct body {
+    const char *head;   /* NULL: out of memory */
+    const char *middle; /* not terminated */
+    size_t middle_length;
+    const char *tail;
 };
 
-/* Writes at out what the bytes at *from become, and moves *from behind them. */
-static size_t respell(char *out, const char **from)
+static size_t body_length(const struct body *body)
 {
-    size_t length = 1;
-
-    if (**from == '\\') { /* \n, or \u001F, whose digits Go writes in lower case */
-        length = (*from)[1] == 'u' ? 6 : 2;
-        for (size_t i = 0; i < length; i++)
-            out[i] = (char)(i < 2 ? (*from)[i] : tolower((unsigned char)(*from)[i]));
-        *from += length;
-        return length;
-    }
-    for (size_t i = 0; i < sizeof escapes / sizeof *escapes; i++) {
-        if (text_starts_with(*from, escapes[i].from)) {
-            *from += strlen(escapes[i].from);
-            length = strlen(escapes[i].to);
-            memcpy(out, escapes[i].to, length);
-            return length;
-        }
-    }
-    *out = *(*from)++;
-    return 1;
+    return strlen(body->head) + body->middle_length + strlen(body->tail);
 }
 
-char *response_go_json(const json_t *value, struct arena *arena)
+/* The one part of an envelope; NULL: out of memory. */
+static const char *part(const json_t *value, struct arena *arena)
 {
-    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-    size_t growth = 0, used = 0;
-
-    if (!text)
-        return NULL;
-    for (const char *c = text; *c; c++) {
-        if (strchr("<>&\xE2", *c))
-            growth += 5;
-    }
-    char *out = arena_alloc(arena, strlen(text) + growth + 1);
-    for (const char *from = text; out && *from;)
-        used += respell(out + used, &from);
-    free(text);
-    return out;
+    return value ? go_json(value, arena) : "null";
 }
 
-static json_t *envelope(const struct response *response, const struct request *request)
+/* The envelope, data in its middle. Keys in Vault's order. */
+static struct body envelope(const struct response *response, const struct request *request,
+                            struct arena *arena)
 {
-    json_t *data = response->data ? json_incref(response->data) : json_null();
-    json_t *warnings = response->warnings ? json_incref(response->warnings) : json_null();
-    json_t *auth = response->auth ? json_incref(response->auth) : json_null();
+    const char *data = response->serialised ? response->serialised : part(response->data, arena);
+    const char *warnings = part(response->warnings, arena), *auth = part(response->auth, arena);
+    struct body body = {.middle = data};
 
-    return json_pack("{s:s, s:s, s:b, s:i, s:o, s:n, s:o, s:o, s:s}", //
-                     "request_id", request->id,                       //
-                     "lease_id", "",                                  //
-                     "renewable", 0,                                  //
-                     "lease_duration", 0,                             //
-                     "data", data,                                    //
-                     "wrap_info",                                     //
-                     "warnings", warnings,                            //
-                     "auth", auth,                                    //
-                     "mount_type", response->mount_type);
+    if (!data || !warnings || !auth)
+        return body;
+    body.middle_length = response->serialised ? response->serialised_length : strlen(data);
+    body.tail = arena_format(arena,
+                             ",\"wrap_info\":null,\"warnings\":%s,\"auth\":%s,"
+                             "\"mount_type\":\"%s\"}\n",
+                             warnings, auth, response->mount_type);
+    if (body.tail)
+        body.head = arena_format(arena,
+                                 "{\"request_id\":\"%s\",\"lease_id\":\"\",\"renewable\":false,"
+                                 "\"lease_duration\":0,\"data\":",
+                                 request->id);
+    return body;
+}
+
+/* A value and the newline behind it. */
+static struct body whole(const json_t *value, struct arena *arena)
+{
+    return (struct body){.head = value ? go_json(value, arena) : NULL, .tail = "\n"};
 }
 
 /* The envelope behind the keys of data. */
-static json_t *repeat(const json_t *data, json_t *enveloped)
+static struct body repeat(const json_t *data, const struct body *envelope, struct arena *arena)
 {
-    json_t *both = enveloped ? json_copy((json_t *)data) : NULL;
+    const char *text = envelope->head ? arena_format(arena, "%s%.*s%s", envelope->head,
+                                                     (int)envelope->middle_length,
+                                                     envelope->middle, envelope->tail)
+                                      : NULL;
+    json_auto_t *both = json_copy((json_t *)data);
+    json_auto_t *enveloped = text ? json_loads(text, 0, NULL) : NULL;
 
-    if (!both || json_object_update(both, enveloped) != 0) {
-        json_decref(both);
-        both = NULL;
-    }
-    json_decref(enveloped);
-    return both;
+    if (!enveloped || json_object_update(both, enveloped) != 0)
+        return (struct body){.head = NULL};
+    return whole(both, arena);
 }
 
-static json_t *success(const struct response *response, const struct request *request)
+static struct body success(const struct response *response, const struct request *request,
+                           struct arena *arena)
 {
     if (response->is_bare)
-        return json_incref(response->data);
-    json_t *enveloped = envelope(response, request);
-    return response->repeats ? repeat(response->data, enveloped) : enveloped;
+        return whole(response->data, arena);
+    struct body enveloped = envelope(response, request, arena);
+    return response->repeats ? repeat(response->data, &enveloped, arena) : enveloped;
 }
 
 /* No text: {"errors":[]}. */
-static json_t *errors(const struct error *err)
+static struct body errors(const struct error *err, struct arena *arena)
 {
-    return *err->text ? json_pack("{s:[s]}", "errors", err->text)
-                      : json_pack("{s:[]}", "errors");
-}
+    json_auto_t *value = *err->text ? json_pack("{s:[s]}", "errors", err->text)
+                                    : json_pack("{s:[]}", "errors");
 
-/* The body and its newline; NULL: none, or out of memory. */
-static const char *body(const json_t *value, struct arena *arena)
-{
-    char *json = value ? response_go_json(value, arena) : NULL;
-
-    return json ? arena_format(arena, "%s\n", json) : NULL;
+    return whole(value, arena);
 }
 
 static bool send(const struct output *output, const char *text)
@@ -199,26 +171,37 @@ static void send_headers(const struct output *output, unsigned status,
     send(output, "\r\n");
 }
 
+bool response_is_empty(const struct response *response)
+{
+    return !response->data && !response->serialised && !response->auth && !response->warnings;
+}
+
 unsigned response_send(const struct response *response, const struct request *request,
                        const struct error *err, struct arena *arena,
                        const struct output *output)
 {
+    static const struct body out_of_memory = {
+        .head = "{\"errors\":[\"out of memory\"]}\n",
+        .tail = "",
+    };
     bool failed = err->code != ERROR_NONE;
-    bool empty = !failed && !response->data && !response->auth && !response->warnings;
+    bool empty = !failed && response_is_empty(response);
     unsigned status = failed             ? error_status(err->code)
                       : response->status ? response->status
                       : empty            ? 204
                                          : 200;
-    json_t *value = failed ? errors(err) : empty ? NULL : success(response, request);
-    const char *text = body(value, arena);
+    struct body body = {.head = "", .tail = ""};
 
-    json_decref(value);
-    if (!text && !empty) { /* out of memory: what needs none */
+    if (!empty)
+        body = failed ? errors(err, arena) : success(response, request, arena);
+    if (!body.head) { /* what needs no memory */
         status = 503;
-        text = "{\"errors\":[\"out of memory\"]}\n";
+        body = out_of_memory;
     }
-    send_headers(output, status, request, text ? strlen(text) : 0);
-    if (text)
-        send(output, text);
+    send_headers(output, status, request, body_length(&body));
+    send(output, body.head);
+    if (body.middle)
+        output->write(output->context, body.middle, body.middle_length);
+    send(output, body.tail);
     return status;
 }

@@ -17,6 +17,8 @@ struct request;
 
 struct response {
     json_t *data;     /* NULL, no auth and no warnings: 204. Ours */
+    const char *serialised; /* instead of data: the same as go_json() spells it. Borrowed */
+    size_t serialised_length;
     json_t *auth;     /* a token that was created or renewed; NULL: none. Ours */
     json_t *warnings; /* NULL, or an array of strings. Ours */
     const char *mount_type;
@@ -32,6 +34,9 @@ void response_fini(struct response *response);
 bool response_warn(struct response *response, struct error *err, const char *format, ...)
     __attribute__((format(printf, 3, 4), warn_unused_result));
 
+/* Whether there is nothing to say. */
+bool response_is_empty(const struct response *response);
+
 /* Where a response goes: a function, so that tests take it too. False: the peer is gone. */
 struct output {
     bool (*write)(void *context, const char *bytes, size_t length);
@@ -43,10 +48,5 @@ struct output {
 unsigned response_send(const struct response *response, const struct request *request,
                        const struct error *err, struct arena *arena,
                        const struct output *output);
-
-/* JSON as Go's encoding/json spells it: compact; <, >, & and U+2028, U+2029 escaped; escapes
- * with lower-case digits. In the arena, NULL: out of memory. */
-char *response_go_json(const json_t *value, struct arena *arena)
-    __attribute__((warn_unused_result));
 
 #endif

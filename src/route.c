@@ -181,7 +181,7 @@ static const struct route routes[] = {
             {
                 [OPERATION_READ] = {handler_runtime_read, store_runtime_load},
                 [OPERATION_UPDATE] = {handler_runtime_register, NULL},
-                [OPERATION_DELETE] = {handler_runtime_delete, store_runtime_load_plugins},
+                [OPERATION_DELETE] = {handler_runtime_delete, NULL},
             },
     },
     {

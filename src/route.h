@@ -17,11 +17,12 @@ struct call;
 struct caller;
 struct credential;
 struct db;
+struct object;
 
 /* Finds the caller and what the operation is about, in one statement. */
 typedef bool load_function(struct db *db, const struct credential *credential, const char *type,
                            const char *name, struct arena *arena, struct caller *caller,
-                           json_t **object, struct error *err);
+                           struct object *object, struct error *err);
 
 /* Validates, stores, answers. */
 typedef bool handler_function(struct call *call, struct error *err);

@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -71,6 +72,11 @@ bool secret_uuid(char out[static SECRET_UUID_TEXT + 1])
              r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14],
              r[15]);
     return true;
+}
+
+bool secret_random(void *out, size_t size)
+{
+    return size <= INT_MAX && RAND_bytes(out, (int)size) == 1;
 }
 
 void secret_wipe(void *memory, size_t size)

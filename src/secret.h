@@ -32,6 +32,9 @@ bool secret_accessor(char out[static SECRET_ACCESSOR_TEXT + 1])
     __attribute__((warn_unused_result));
 bool secret_uuid(char out[static SECRET_UUID_TEXT + 1]) __attribute__((warn_unused_result));
 
+/* Random bytes, from the same source. False: it failed. */
+bool secret_random(void *out, size_t size) __attribute__((warn_unused_result));
+
 /* Overwrites memory in a way that the compiler does not leave out. */
 void secret_wipe(void *memory, size_t size);
 

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "service.h"
 
+#include "cache.h"
+#include "cache_gate.h"
 #include "config.h"
 #include "db.h"
 #include "exchange.h"
+#include "lease.h"
 #include "log.h"
 #include "schema.h"
 #include "store_token_api.h"
@@ -16,6 +19,7 @@
 #include <time.h>
 
 enum {
+    POLL_MS = 1000,   /* a poll */
     CHECK_MS = 1000,  /* between two looks at the schema's version */
     TIDY_BATCH = 100, /* tokens a statement */
     TIDY_MS = 1000,   /* all statements of one tick */
@@ -32,6 +36,9 @@ enum fitness {
 struct generation {
     struct config config;
     struct db *db;
+    struct cache *cache;
+    struct db *lease_db; /* of one connection */
+    struct lease *lease; /* NULL: not started, or there is none to keep */
     unsigned users; /* requests, and the service while it is the current one */
     _Atomic enum fitness fitness;
 };
@@ -40,6 +47,7 @@ struct service {
     const char *path;
     pthread_mutex_t mutex; /* guards everything below, and every generation's users */
     struct generation *current;
+    unsigned generations; /* that requests are still served with, the current one included */
     bool served; /* a request, since the last tick */
 
     /* Of the thread that ticks. */
@@ -60,26 +68,59 @@ static void generation_free(struct generation *generation)
 {
     if (!generation)
         return;
+    lease_stop(generation->lease);
+    cache_free(generation->cache);
+    db_close(generation->lease_db);
     db_close(generation->db);
     config_fini(&generation->config);
     free(generation);
 }
 
-static struct db *open_database(const struct config *config, struct error *err)
+static struct db_options database_options(const struct config *config)
 {
-    return db_open(
-        &(struct db_options){
-            .connection_url = config->connection_url,
-            .application_name = "runtime-catalogd " VERSION_TEXT,
-            .max_connections = config->max_connections,
-            .connect_ms = config->connect_ms,
-            .pool_ms = config->pool_ms,
-            .statement_ms = config->statement_ms,
-            /* The other half of the threads is for who needs no database; and one that serves no
-             * requests ticks. */
-            .max_waiting = config->threads / 2 - config->max_connections + 1,
+    return (struct db_options){
+        .connection_url = config->connection_url,
+        .application_name = "runtime-catalogd " VERSION_TEXT,
+        .max_connections = config->max_connections,
+        .connect_ms = config->connect_ms,
+        .pool_ms = config->pool_ms,
+        .statement_ms = config->statement_ms,
+        /* The other half of the threads is for who needs no database; and one that serves no
+         * requests ticks. */
+        .max_waiting = config->threads / 2 - config->max_connections + 1,
+    };
+}
+
+/* A connection that no request takes away, for polls, which are of no use later. */
+static struct db_options lease_options(const struct config *config)
+{
+    struct db_options options = database_options(config);
+
+    options.max_connections = 1;
+    options.statement_ms = config->statement_ms < POLL_MS ? config->statement_ms : POLL_MS;
+    options.quiet = true;
+    return options;
+}
+
+/* What works by the configuration. */
+static bool set_up(struct generation *generation, struct error *err)
+{
+    const struct config *config = &generation->config;
+    struct db_options options = database_options(config), of_lease = lease_options(config);
+
+    generation->db = db_open(&options, err);
+    if (!generation->db)
+        return false;
+    generation->lease_db = db_open(&of_lease, err);
+    if (!generation->lease_db)
+        return false;
+    generation->cache = cache_new(
+        &(struct cache_options){
+            .max_bytes = config->max_bytes,
+            .max_staleness_ms = config->max_staleness_ms,
         },
         err);
+    return generation->cache != NULL;
 }
 
 static struct generation *generation_new(const char *path, struct error *err)
@@ -95,8 +136,7 @@ static struct generation *generation_new(const char *path, struct error *err)
         free(generation);
         return NULL;
     }
-    generation->db = open_database(&generation->config, err);
-    if (!generation->db) {
+    if (!set_up(generation, err)) {
         generation_free(generation);
         return NULL;
     }
@@ -122,6 +162,7 @@ struct service *service_open(const char *path, struct error *err)
     }
     service->path = path;
     service->current = generation;
+    service->generations = 1;
     service->tidied_at = now_ms();
     pthread_mutex_init(&service->mutex, NULL);
     set_up_log(&generation->config);
@@ -162,6 +203,19 @@ static void watch(struct generation *generation)
                   *err.detail ? ": " : "", err.detail);
 }
 
+/* What is remembered is kept true from here on. */
+static bool follow(struct generation *generation, struct error *err)
+{
+    if (generation->config.max_staleness_ms > 0)
+        generation->lease = lease_start(generation->lease_db, generation->cache, err);
+    return generation->config.max_staleness_ms == 0 || generation->lease;
+}
+
+bool service_follow(struct service *service, struct error *err)
+{
+    return follow(service->current, err);
+}
+
 bool service_check(struct service *service, struct error *err)
 {
     return check(service->current, err);
@@ -187,10 +241,20 @@ static struct generation *enter(struct service *service)
     return generation;
 }
 
+/* What requests of an older generation wrote the newer cache has not heard of by itself: it
+ * answers once there are none left. */
+static void release_cache(struct generation *generation)
+{
+    cache_drop_all(generation->cache);
+    cache_gate_hold(cache_gate(generation->cache), false);
+}
+
 static void leave(struct service *service, struct generation *generation)
 {
     pthread_mutex_lock(&service->mutex);
     bool last = --generation->users == 0;
+    if (last && --service->generations == 1)
+        release_cache(service->current);
     pthread_mutex_unlock(&service->mutex);
     if (last)
         generation_free(generation);
@@ -208,6 +272,7 @@ void service_serve(void *context, const struct input *input, const struct output
     exchange_serve(
         &(struct exchange){
             .db = generation->db,
+            .cache = generation->cache,
             .schema_fits = generation->fitness != FITNESS_UNFIT,
             .max_request_size = config->max_request_size,
             .api_version = config->api_version,
@@ -293,7 +358,7 @@ void service_reload(void *context)
     struct error err;
     struct generation *new = generation_new(service->path, &err);
 
-    if (!new || !may_replace(old, new, &err)) {
+    if (!new || !may_replace(old, new, &err) || !follow(new, &err)) {
         log_error("configuration not reloaded, the old one stays: %s%s%s", err.text,
                   *err.detail ? ": " : "", err.detail);
         generation_free(new);
@@ -301,8 +366,10 @@ void service_reload(void *context)
     }
     warn_of_restart(&old->config, &new->config);
     set_up_log(&new->config);
+    cache_gate_hold(cache_gate(new->cache), true);
     pthread_mutex_lock(&service->mutex);
     service->current = new;
+    service->generations++;
     pthread_mutex_unlock(&service->mutex);
     leave(service, old);
     log_info("configuration reloaded");

@@ -10,6 +10,9 @@ libcatalog_a_SOURCES = \
 	%D%/authorise.c %D%/authorise.h \
 	%D%/base64.c %D%/base64.h \
 	%D%/body.c %D%/body.h \
+	%D%/cache.c %D%/cache.h \
+	%D%/cache_gate.c %D%/cache_gate.h \
+	%D%/cache_topic.c %D%/cache_topic.h \
 	%D%/config.c %D%/config.h \
 	%D%/connections.c %D%/connections.h \
 	%D%/db.c %D%/db.h \
@@ -19,6 +22,7 @@ libcatalog_a_SOURCES = \
 	%D%/error.c %D%/error.h \
 	%D%/exchange.c %D%/exchange.h \
 	%D%/field.c %D%/field.h \
+	%D%/go_json.c %D%/go_json.h \
 	%D%/handler.h \
 	%D%/handler_capability.c %D%/handler_capability.h \
 	%D%/handler_help.c %D%/handler_help.h \
@@ -29,12 +33,16 @@ libcatalog_a_SOURCES = \
 	%D%/handler_status.c %D%/handler_status.h \
 	%D%/handler_token.c %D%/handler_token.h \
 	%D%/handler_token_create.c \
+	%D%/hash.c %D%/hash.h \
 	%D%/hcl.c %D%/hcl.h \
 	%D%/hcl_json.c %D%/hcl_json.h \
 	%D%/hcl_tree.c %D%/hcl_tree.h \
 	%D%/listener.c %D%/listener.h \
+	%D%/lease.c %D%/lease.h \
+	%D%/lease_rules.c %D%/lease_rules.h \
 	%D%/log.c %D%/log.h \
 	%D%/namespace_path.c %D%/namespace_path.h \
+	%D%/network.c %D%/network.h \
 	%D%/notify.c %D%/notify.h \
 	%D%/operation.c %D%/operation.h \
 	%D%/peer.c %D%/peer.h \
@@ -44,6 +52,7 @@ libcatalog_a_SOURCES = \
 	%D%/policy_parameter.c %D%/policy_parameter.h \
 	%D%/policy_parse.c %D%/policy_parse.h \
 	%D%/policy_rule.c %D%/policy_rule.h \
+	%D%/policy_set.c %D%/policy_set.h \
 	%D%/request.c %D%/request.h \
 	%D%/response.c %D%/response.h \
 	%D%/route.c %D%/route.h \

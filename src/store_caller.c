@@ -1,7 +1,49 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * An entry for a caller is what the database said of a token on a site and for a namespace. It
+ * was made of the token and those that it ends with, of policies and of two namespaces; when the
+ * first of the line expires is written in it, and its networks, since those depend on the moment
+ * and the client. Its policies are another entry, found by their text: many tokens have the same,
+ * and what was compiled from a text is true for ever.
+ */
 #include "store_caller.h"
 
 #include "arena.h"
+#include "cache_gate.h"
+#include "cache_topic.h"
+#include "go_json.h"
+#include "network.h"
+#include "policy_set.h"
+#include "text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { TOPICS_MAX = 64 }; /* a caller that is made of more is asked for each time */
+
+/* The columns of STORE_CALLER_SELECT, in order, and the object after them. */
+enum {
+    ACCESSOR,
+    TOKEN_NAMESPACE,
+    NAMESPACE_ID,
+    ADDRESS_ALLOWED,
+    POLICIES,
+    TOKEN_NAMESPACE_ID,
+    LINE,
+    ENDS_AT,
+    BOUND_CIDRS,
+    SERVER,
+    OBJECT
+};
+
+/* The content of a caller's entry; its texts follow, each with its NUL: the accessor, the path of
+ * the token's namespace, its networks ("": any). */
+struct memory {
+    struct cache_entry *policies; /* held */
+    int64_t namespace_id;
+    int64_t ends_at; /* microseconds since 1970, by the database's clock; INT64_MAX: never */
+    char texts[];
+};
 
 void credential_parameters(struct db_parameter parameters[static CREDENTIAL_PARAMETERS],
                            const struct credential *credential, bool spend)
@@ -19,65 +61,381 @@ void credential_parameters(struct db_parameter parameters[static CREDENTIAL_PARA
 
 void caller_fini(struct caller *caller)
 {
-    json_decref(caller->policies);
-    caller->policies = NULL;
+    cache_release(caller->policies_entry);
+    cache_release(caller->entry);
+    *caller = (struct caller){.known = false};
 }
 
-/* The columns of STORE_CALLER_SELECT, in order, and the object after them. */
-enum { ACCESSOR, TOKEN_NAMESPACE, NAMESPACE_EXISTS, ADDRESS_ALLOWED, POLICIES, OBJECT };
-
-static bool read_json(const struct db_result *result, unsigned column, json_t **out,
-                      struct error *err)
+void object_fini(struct object *object)
 {
-    const char *text = db_result_text(result, 0, column);
-
-    *out = text ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
-    return !text || *out || error_exhausted(err);
+    json_decref(object->json);
+    cache_release(object->entry);
+    *object = (struct object){.json = NULL};
 }
 
-static bool read_caller(const struct db_result *result, struct arena *arena,
-                        struct caller *caller, struct error *err)
+static int64_t number_of(const char *text, int64_t otherwise)
+{
+    return text ? strtoll(text, NULL, 10) : otherwise;
+}
+
+/* --- what was read already */
+
+static void caller_key(struct cache_key *key, const struct credential *credential)
+{
+    cache_key_init(key, CACHE_CALLER);
+    cache_key_bytes(key, credential->hash, sizeof credential->hash);
+    cache_key_text(key, credential->site);
+    cache_key_text(key, credential->named);
+}
+
+static void object_key(struct cache_key *key, const struct store_object *what,
+                       int64_t namespace_id)
+{
+    cache_key_init(key, what->kind);
+    cache_key_number(key, namespace_id);
+    cache_key_text(key, what->type);
+    cache_key_text(key, what->name);
+}
+
+static const struct policy_set *set_in(const struct cache_entry *entry)
+{
+    struct policy_set *set;
+
+    memcpy(&set, cache_bytes(entry), sizeof set);
+    return set;
+}
+
+/* The caller, if it may be let in: who may not is none of memory's business. */
+static bool recall_caller(const struct credential *credential, const struct cache_view *view,
+                          struct caller *caller)
+{
+    struct cache_key key;
+
+    caller_key(&key, credential);
+    struct cache_entry *entry = cache_find(credential->cache, view, &key);
+    if (!entry)
+        return false;
+    const struct memory *memory = cache_bytes(entry);
+    const char *accessor = memory->texts;
+    const char *token_namespace = accessor + strlen(accessor) + 1;
+    const char *networks = token_namespace + strlen(token_namespace) + 1;
+    bool good = view->database_us < memory->ends_at &&
+                (!*networks || network_list_has(networks, credential->address));
+    *caller = (struct caller){
+        .known = true,
+        .address_allowed = true,
+        .is_remembered = true,
+        .namespace_id = memory->namespace_id,
+        .accessor = accessor,
+        .token_namespace = token_namespace,
+        .policies = set_in(memory->policies),
+        .entry = entry,
+    };
+    return good;
+}
+
+/* The object as text, as it is kept. */
+static bool recall_text(const struct credential *credential, const struct cache_view *view,
+                        const struct store_object *what, int64_t namespace_id,
+                        struct object *object)
+{
+    struct cache_key key;
+
+    object_key(&key, what, namespace_id);
+    object->entry = cache_find(credential->cache, view, &key);
+    if (!object->entry)
+        return false;
+    object->text = cache_bytes(object->entry);
+    object->length = cache_size(object->entry);
+    if (what->as_text)
+        return true;
+    object->json = json_loadb(object->text, object->length, JSON_DECODE_ANY, NULL);
+    return object->json != NULL;
+}
+
+/* All that is asked for, or nothing. */
+static bool recall(const struct credential *credential, const struct store_object *what,
+                   struct caller *caller, struct object *object)
+{
+    struct cache_view view;
+
+    if (credential->asks_database || (object && !what) ||
+        !cache_gate_enter(cache_gate(credential->cache), &view))
+        return false;
+    if (recall_caller(credential, &view, caller) &&
+        (!what || recall_text(credential, &view, what, caller->namespace_id, object)))
+        return true;
+    caller_fini(caller);
+    if (object)
+        object_fini(object);
+    return false;
+}
+
+/* --- what is read now */
+
+static void free_set(void *bytes)
+{
+    struct policy_set *set;
+
+    memcpy(&set, bytes, sizeof set);
+    policy_set_free(set);
+}
+
+static struct cache_entry *compile(struct cache *cache, const struct cache_key *key,
+                                   const char *text, struct error *err)
+{
+    json_auto_t *policies = text ? json_loads(text, 0, NULL) : NULL;
+    struct policy_set *set = NULL;
+    struct cache_entry *entry = NULL;
+
+    if (text && !policies)
+        error_exhausted(err);
+    else
+        set = policy_set_new(policies, err);
+    if (!set)
+        return NULL;
+    entry = cache_entry_new(cache, key, 0, NULL, 0,
+                            &(struct cache_content){
+                                .bytes = &set,
+                                .size = sizeof set,
+                                .elsewhere = policy_set_size(set),
+                                .fini = free_set,
+                            });
+    if (!entry) {
+        policy_set_free(set);
+        error_exhausted(err);
+    } else if (policy_set_is_good(set)) {
+        cache_land(cache, entry);
+    }
+    return entry;
+}
+
+/* The compiled policies of a text, held by us. NULL with *err. */
+static struct cache_entry *policies_of(struct cache *cache, const char *text, struct error *err)
+{
+    unsigned char hash[SECRET_HASH_SIZE];
+    struct cache_key key;
+
+    if (!secret_hash(hash, text ? text : "", text ? strlen(text) : 0)) {
+        error_set(err, ERROR_INTERNAL, "internal error");
+        return NULL;
+    }
+    cache_key_init(&key, CACHE_POLICIES);
+    cache_key_bytes(&key, hash, sizeof hash);
+    struct cache_entry *entry = cache_find(cache, NULL, &key);
+    return entry ? entry : compile(cache, &key, text, err);
+}
+
+static bool read_caller(const struct db_result *result, struct cache *cache,
+                        struct arena *arena, struct caller *caller, struct error *err)
 {
     caller->known = db_result_rows(result) == 1;
     caller->address_allowed = caller->known && db_result_true(result, 0, ADDRESS_ALLOWED);
     if (!caller->address_allowed)
         return true;
-    caller->namespace_exists = db_result_true(result, 0, NAMESPACE_EXISTS);
+    caller->namespace_id = number_of(db_result_text(result, 0, NAMESPACE_ID), 0);
     caller->accessor = arena_strdup(arena, db_result_text(result, 0, ACCESSOR));
     caller->token_namespace = arena_strdup(arena, db_result_text(result, 0, TOKEN_NAMESPACE));
     if (!caller->accessor || !caller->token_namespace)
         return error_exhausted(err);
-    return read_json(result, POLICIES, &caller->policies, err);
+    caller->policies_entry = policies_of(cache, db_result_text(result, 0, POLICIES), err);
+    if (!caller->policies_entry)
+        return false;
+    caller->policies = set_in(caller->policies_entry);
+    return true;
+}
+
+static bool read_object(const struct db_result *result, const struct store_object *what,
+                        struct arena *arena, struct object *object, struct error *err)
+{
+    const char *text = db_result_text(result, 0, OBJECT);
+
+    if (!text)
+        return true;
+    object->json = json_loads(text, JSON_DECODE_ANY, NULL);
+    if (!object->json)
+        return error_exhausted(err);
+    if (!what)
+        return true;
+    object->text = go_json(object->json, arena);
+    if (!object->text)
+        return error_exhausted(err);
+    object->length = strlen(object->text);
+    return true;
+}
+
+/* --- what is kept of it */
+
+/* Topics that grow; more than TOPICS_MAX are too many. */
+struct topics {
+    uint32_t list[TOPICS_MAX];
+    size_t count;
+};
+
+static void add_topic(struct topics *topics, uint32_t topic)
+{
+    if (topics->count < TOPICS_MAX)
+        topics->list[topics->count] = topic;
+    topics->count++;
+}
+
+/* The accessors of {a,b,c}. */
+static void add_line(struct topics *topics, const struct cache *cache, const char *line)
+{
+    char accessor[SECRET_ACCESSOR_TEXT + 1];
+
+    for (const char *next = line + 1; *next;) {
+        size_t length = strcspn(next, ",}");
+        text_format(accessor, sizeof accessor, "%.*s", (int)length, next);
+        add_topic(topics, cache_topic_token(cache, accessor));
+        next += length + 1;
+    }
+}
+
+static void add_policies(struct topics *topics, const struct cache *cache,
+                         const struct policy_set *set, int64_t namespace_id)
+{
+    for (size_t i = 0; i < policy_set_count(set); i++)
+        add_topic(topics, cache_topic_policy(cache, namespace_id, policy_set_name(set, i)));
+}
+
+static void release_memory(void *bytes)
+{
+    cache_release(((struct memory *)bytes)->policies);
+}
+
+/* The content of the entry, in the arena. */
+static bool write_memory(struct cache_content *content, const struct db_result *result,
+                         const struct caller *caller, struct arena *arena)
+{
+    const char *networks = db_result_text(result, 0, BOUND_CIDRS);
+    const char *const texts[] = {caller->accessor, caller->token_namespace,
+                                 networks ? networks : ""};
+    size_t size = sizeof(struct memory);
+
+    for (size_t i = 0; i < 3; i++)
+        size += strlen(texts[i]) + 1;
+    struct memory *memory = arena_alloc(arena, size);
+    if (!memory)
+        return false;
+    *memory = (struct memory){
+        .policies = caller->policies_entry,
+        .namespace_id = caller->namespace_id,
+        .ends_at = number_of(db_result_text(result, 0, ENDS_AT), INT64_MAX),
+    };
+    char *next = memory->texts;
+    for (size_t i = 0; i < 3; i++) {
+        strcpy(next, texts[i]);
+        next += strlen(next) + 1;
+    }
+    *content = (struct cache_content){.bytes = memory, .size = size, .fini = release_memory};
+    return true;
+}
+
+static void keep_caller(const struct credential *credential, uint64_t ticket,
+                        const struct db_result *result, struct caller *caller,
+                        struct arena *arena)
+{
+    struct cache *cache = credential->cache;
+    int64_t token_namespace_id = number_of(db_result_text(result, 0, TOKEN_NAMESPACE_ID), 0);
+    struct topics topics = {.count = 0};
+    struct cache_content content;
+    struct cache_key key;
+
+    add_topic(&topics, cache_topic_callers(cache));
+    add_topic(&topics, cache_topic_namespace(cache, token_namespace_id));
+    add_topic(&topics, cache_topic_namespace(cache, caller->namespace_id));
+    add_line(&topics, cache, db_result_text(result, 0, LINE));
+    add_policies(&topics, cache, caller->policies, token_namespace_id);
+    if (topics.count > TOPICS_MAX || !write_memory(&content, result, caller, arena))
+        return;
+    caller_key(&key, credential);
+    struct cache_entry *entry =
+        cache_entry_new(cache, &key, ticket, topics.list, topics.count, &content);
+    if (!entry)
+        return;
+    caller->policies_entry = NULL; /* the entry's from here on, which the caller holds */
+    caller->entry = entry;
+    cache_land(cache, entry);
+}
+
+static uint32_t topic_of(const struct cache *cache, const struct store_object *what,
+                         int64_t namespace_id)
+{
+    switch (what->kind) {
+    case CACHE_RUNTIME:
+        return cache_topic_runtime(cache, namespace_id, what->type, what->name);
+    case CACHE_RUNTIMES:
+        return cache_topic_runtimes(cache, namespace_id);
+    default:
+        return cache_topic_plugins(cache, namespace_id);
+    }
+}
+
+static void keep_object(struct cache *cache, uint64_t ticket, const struct store_object *what,
+                        int64_t namespace_id, const struct object *object)
+{
+    uint32_t topic = topic_of(cache, what, namespace_id);
+    struct cache_key key;
+
+    object_key(&key, what, namespace_id);
+    struct cache_entry *entry =
+        cache_entry_new(cache, &key, ticket, &topic, 1,
+                        &(struct cache_content){.bytes = object->text, .size = object->length});
+    if (entry)
+        cache_land(cache, entry);
+    cache_release(entry);
+}
+
+/* Whatever may be found again: of callers that are let in, to namespaces that exist, as the server
+ * has it whose changes are followed. */
+static void keep(const struct credential *credential, uint64_t ticket,
+                 const struct db_result *result, const struct store_object *what,
+                 struct caller *caller, const struct object *object, struct arena *arena)
+{
+    if (!caller->address_allowed || caller->namespace_id == 0 ||
+        !db_result_text(result, 0, LINE) ||
+        !cache_gate_knows(cache_gate(credential->cache), db_result_text(result, 0, SERVER)))
+        return;
+    if (what && object->text)
+        keep_object(credential->cache, ticket, what, caller->namespace_id, object);
+    if (policy_set_is_good(caller->policies))
+        keep_caller(credential, ticket, result, caller, arena);
 }
 
 bool store_caller_load_with(struct db *db, const struct db_statement *statement,
-                            const struct db_parameter parameters[], struct arena *arena,
-                            struct caller *caller, json_t **object, struct error *err)
+                            const struct db_parameter parameters[],
+                            const struct credential *credential, const struct store_object *what,
+                            struct arena *arena, struct caller *caller, struct object *object,
+                            struct error *err)
 {
-    struct db_result *result = db_execute(db, statement, parameters, err);
-
     *caller = (struct caller){.known = false};
     if (object)
-        *object = NULL;
-    if (!result)
-        return false;
-    bool read = read_caller(result, arena, caller, err);
-    if (read && object && caller->address_allowed)
-        read = read_json(result, OBJECT, object, err);
+        *object = (struct object){.json = NULL};
+    if (recall(credential, what, caller, object))
+        return true;
+    uint64_t ticket = cache_draw(credential->cache);
+    struct db_result *result = db_execute(db, statement, parameters, err);
+    bool good = result && read_caller(result, credential->cache, arena, caller, err) &&
+                (!object || !caller->address_allowed ||
+                 read_object(result, what, arena, object, err));
+    if (good)
+        keep(credential, ticket, result, what, caller, object, arena);
     db_result_free(result);
-    return read;
+    return good;
 }
 
 bool store_caller_load(struct db *db, const struct credential *credential, struct arena *arena,
                        struct caller *caller, struct error *err)
 {
     static const struct db_statement statement = {
-        .name = "token_load",
+        .name = "caller_load",
         .parameters = CREDENTIAL_PARAMETERS,
         .sql = STORE_CALLER_SELECT STORE_CALLER_FROM,
     };
     struct db_parameter parameters[CREDENTIAL_PARAMETERS];
 
     credential_parameters(parameters, credential, true);
-    return store_caller_load_with(db, &statement, parameters, arena, caller, NULL, err);
+    return store_caller_load_with(db, &statement, parameters, credential, NULL, arena, caller, NULL,
+                                  err);
 }

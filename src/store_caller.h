@@ -1,22 +1,30 @@
 /* SPDX-License-Identifier: MIT
  *
- * Who asks, as PostgreSQL has it: what every statement of the worker begins with, and what it
- * then knows of the caller. Tokens themselves: store_token.h, store_token_api.h.
+ * Who asks, and what a route is about: from memory, or from PostgreSQL in one statement and so
+ * of one moment. What every statement of the worker begins with. Tokens themselves:
+ * store_token.h, store_token_api.h.
+ *
+ * From memory comes only a whole: the caller with the policies, and the object if there is one.
+ * What is not there or would be a refusal is never said from memory; a token whose uses are
+ * counted is never in it.
  */
 #ifndef STORE_CALLER_H
 #define STORE_CALLER_H
 
+#include "cache.h"
 #include "db.h"
 #include "error.h"
 #include "secret.h"
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct arena;
+struct policy_set;
 
-/* What a request shows for itself. Every statement of the worker begins with these, as the
- * arguments of runtime_catalog.authenticate(): $1 to $6. */
+/* What a request shows for itself, and the memory that may answer it. Every statement of the
+ * worker begins with the former, as the arguments of runtime_catalog.authenticate(): $1 to $6. */
 struct credential {
     unsigned char hash[SECRET_HASH_SIZE]; /* of the token */
     const char *site;                     /* struct request's members, borrowed */
@@ -24,6 +32,11 @@ struct credential {
     const char *address;
     const char *request_id;
     bool is_free; /* the path is open, so that asking costs none of the token's uses */
+
+    struct cache *cache;
+    bool asks_database;   /* whatever memory knows */
+    int64_t namespace_id; /* authenticate(): of the namespace asked for; 0: none */
+    const char *accessor; /* authenticate(): the token's */
 };
 
 enum { CREDENTIAL_PARAMETERS = 6 };
@@ -33,19 +46,34 @@ enum { CREDENTIAL_PARAMETERS = 6 };
 void credential_parameters(struct db_parameter parameters[static CREDENTIAL_PARAMETERS],
                            const struct credential *credential, bool spend);
 
-/* Who asks: what the database said of the credential. Strings live in the arena. */
+/* Who asks: what the database says of the credential. Strings live as long as this does. */
 struct caller {
     bool known;                  /* false: no such token, or no longer; nothing else is set */
     bool address_allowed;        /* false: bound to other networks; nothing else is set */
-    bool namespace_exists;       /* the namespace asked for, as far as the token reaches */
+    bool is_remembered;          /* all of it, and the object, came from memory */
+    int64_t namespace_id;        /* of the namespace asked for, as far as the token reaches; 0: there
+                                    is none */
     const char *accessor;
     const char *token_namespace; /* path of the token's namespace */
-    json_t *policies;            /* [[name, text or null], …]; ours */
+    const struct policy_set *policies;
     const char *below;           /* authorise(): the request's namespace, relative to the token's */
     bool sudo;                   /* authorise(): the rule for the path holds sudo */
+
+    struct cache_entry *policies_entry, *entry; /* what the pointers above may lead into; ours */
 };
 
 void caller_fini(struct caller *caller);
+
+/* What a route is about: JSON, or nothing. */
+struct object {
+    json_t *json;     /* ours; NULL: there is none, or it stands in text */
+    const char *text; /* as go_json() spells it, not terminated; NULL: there is none */
+    size_t length;    /* of text */
+
+    struct cache_entry *entry; /* that text is in; NULL: the arena. Ours */
+};
+
+void object_fini(struct object *object);
 
 /* Loads the caller and nothing else: for routes that need no object beforehand. False: the
  * storage failed, with *err. A caller who is not known is no failure. */
@@ -53,21 +81,35 @@ bool store_caller_load(struct db *db, const struct credential *credential, struc
                        struct caller *caller, struct error *err) __attribute__((warn_unused_result));
 
 /* For the stores: the columns that every loading statement begins with, to be followed by
- * `, (…) AS object` and store_token_from. */
-#define STORE_CALLER_SELECT                                                                   \
+ * `, (…) AS object` and STORE_CALLER_FROM. */
+#define STORE_CALLER_SELECT                                                                  \
     "SELECT caller.accessor,"                                                                \
     "       caller.token_namespace,"                                                         \
-    "       caller.namespace_id IS NOT NULL AS namespace_exists,"                            \
+    "       caller.namespace_id,"                                                            \
     "       caller.address_allowed,"                                                         \
-    "       caller.policies"
-#define STORE_CALLER_FROM                                                                     \
+    "       caller.policies,"                                                                \
+    "       caller.token_namespace_id,"                                                      \
+    "       caller.line,"                                                                    \
+    "       caller.ends_at,"                                                                 \
+    "       caller.bound_cidrs,"                                                             \
+    "       pg_postmaster_start_time()"
+#define STORE_CALLER_FROM                                                                    \
     "  FROM runtime_catalog.authenticate($1, $2, $3, $4::inet, $5, $6::boolean) AS caller"
 
-/* Runs a statement of that shape. *object becomes the JSON of its last column, or NULL if that
- * is null; ours. */
+/* How the object of a load is called in memory, and of what it is made. */
+struct store_object {
+    enum cache_kind kind; /* CACHE_RUNTIME, CACHE_RUNTIMES, or one of the plugins' */
+    const char *type;     /* NULL: of any */
+    const char *name;     /* NULL: no single one */
+    bool as_text;         /* as object.text, else as object.json */
+};
+
+/* Loads the caller and the object, from memory if both are there, else by a statement of that
+ * shape, whose last column is the object. what NULL: the object is never kept. */
 bool store_caller_load_with(struct db *db, const struct db_statement *statement,
-                            const struct db_parameter parameters[], struct arena *arena,
-                            struct caller *caller, json_t **object, struct error *err)
-    __attribute__((warn_unused_result));
+                            const struct db_parameter parameters[],
+                            const struct credential *credential, const struct store_object *what,
+                            struct arena *arena, struct caller *caller, struct object *object,
+                            struct error *err) __attribute__((warn_unused_result));
 
 #endif

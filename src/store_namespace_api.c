@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "store_namespace_api.h"
 
+#include "cache_topic.h"
 #include "db.h"
 #include "store_namespace.h"
 #include "store_caller.h"
@@ -11,7 +12,7 @@ enum { NAME = CREDENTIAL_PARAMETERS, METADATA, PARAMETERS };
 
 bool store_namespace_api_load(struct db *db, const struct credential *credential,
                               const char *type, const char *name, struct arena *arena,
-                              struct caller *caller, json_t **object, struct error *err)
+                              struct caller *caller, struct object *object, struct error *err)
 {
     static const struct db_statement statement = {
         .name = "namespace_load",
@@ -25,12 +26,13 @@ bool store_namespace_api_load(struct db *db, const struct credential *credential
     (void)type;
     credential_parameters(parameters, credential, true);
     parameters[NAME] = (struct db_parameter){name, 0};
-    return store_caller_load_with(db, &statement, parameters, arena, caller, object, err);
+    return store_caller_load_with(db, &statement, parameters, credential, NULL, arena, caller,
+                                  object, err);
 }
 
 bool store_namespace_api_load_list(struct db *db, const struct credential *credential,
                                    const char *type, const char *name, struct arena *arena,
-                                   struct caller *caller, json_t **object, struct error *err)
+                                   struct caller *caller, struct object *object, struct error *err)
 {
     static const struct db_statement statement = {
         .name = "namespace_load_list",
@@ -43,10 +45,12 @@ bool store_namespace_api_load_list(struct db *db, const struct credential *crede
 
     (void)type, (void)name;
     credential_parameters(parameters, credential, true);
-    return store_caller_load_with(db, &statement, parameters, arena, caller, object, err);
+    return store_caller_load_with(db, &statement, parameters, credential, NULL, arena, caller,
+                                  object, err);
 }
 
-/* Runs a statement that yields a row for a caller who is known. NULL with *err. */
+/* Writes: runs a statement that yields a row for a caller who is known. NULL with *err. From then
+ * on nobody is let into a namespace that may be gone. */
 static struct db_result *execute(struct db *db, const struct db_statement *statement,
                                  const struct credential *credential, const char *name,
                                  const char *metadata, struct error *err)
@@ -57,6 +61,7 @@ static struct db_result *execute(struct db *db, const struct db_statement *state
     parameters[NAME] = (struct db_parameter){name, 0};
     parameters[METADATA] = (struct db_parameter){metadata, 0};
     struct db_result *result = db_execute(db, statement, parameters, err);
+    cache_drop(credential->cache, cache_topic_callers(credential->cache));
     if (!result || db_result_rows(result) == 1)
         return result;
     db_result_free(result);

@@ -15,17 +15,18 @@ struct arena;
 struct caller;
 struct credential;
 struct db;
+struct object;
 
 /* Loads for route.c's table: the caller, and as *object what the API says of the namespace name,
  * a slash behind it or not (NULL: there is none), or of all, under `keys` and `key_info`. Their
  * paths begin below the site's. False: the storage failed, with *err. */
 bool store_namespace_api_load(struct db *db, const struct credential *credential,
                               const char *type, const char *name, struct arena *arena,
-                              struct caller *caller, json_t **object, struct error *err)
+                              struct caller *caller, struct object *object, struct error *err)
     __attribute__((warn_unused_result));
 bool store_namespace_api_load_list(struct db *db, const struct credential *credential,
                                    const char *type, const char *name, struct arena *arena,
-                                   struct caller *caller, json_t **object, struct error *err)
+                                   struct caller *caller, struct object *object, struct error *err)
     __attribute__((warn_unused_result));
 
 /* Creates a namespace, or gives one that exists these metadata, an object of texts; NULL: none

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "store_plugin.h"
 
+#include "cache_topic.h"
 #include "db.h"
 #include "store_caller.h"
 
@@ -10,20 +11,23 @@
 enum { TYPE = CREDENTIAL_PARAMETERS, NAME, PLUGIN_VERSION, KEY_PARAMETERS };
 
 static bool load(struct db *db, const struct db_statement *statement,
-                 const struct credential *credential, const char *type, const char *name,
-                 struct arena *arena, struct caller *caller, json_t **object, struct error *err)
+                 const struct credential *credential, enum cache_kind kind, const char *type,
+                 const char *name, struct arena *arena, struct caller *caller,
+                 struct object *object, struct error *err)
 {
+    const struct store_object what = {kind, type, name, .as_text = false};
     struct db_parameter parameters[KEY_PARAMETERS];
 
     credential_parameters(parameters, credential, true);
     parameters[TYPE] = (struct db_parameter){type, 0};
     parameters[NAME] = (struct db_parameter){name, 0};
-    return store_caller_load_with(db, statement, parameters, arena, caller, object, err);
+    return store_caller_load_with(db, statement, parameters, credential, &what, arena, caller,
+                                  object, err);
 }
 
 bool store_plugin_load(struct db *db, const struct credential *credential, const char *type,
                        const char *name, struct arena *arena, struct caller *caller,
-                       json_t **object, struct error *err)
+                       struct object *object, struct error *err)
 {
     static const struct db_statement statement = {
         .name = "plugin_load",
@@ -44,12 +48,13 @@ bool store_plugin_load(struct db *db, const struct credential *credential, const
                "           AND plugin.name = $8) AS object" STORE_CALLER_FROM,
     };
 
-    return load(db, &statement, credential, type, name, arena, caller, object, err);
+    return load(db, &statement, credential, CACHE_PLUGIN, type, name, arena, caller, object,
+                err);
 }
 
 bool store_plugin_load_all(struct db *db, const struct credential *credential, const char *type,
                            const char *name, struct arena *arena, struct caller *caller,
-                           json_t **object, struct error *err)
+                           struct object *object, struct error *err)
 {
     static const struct db_statement statement = {
         .name = "plugin_load_all",
@@ -69,12 +74,14 @@ bool store_plugin_load_all(struct db *db, const struct credential *credential, c
                /* */ STORE_CALLER_FROM,
     };
 
-    return load(db, &statement, credential, type, name, arena, caller, object, err);
+    (void)type, (void)name;
+    return load(db, &statement, credential, CACHE_PLUGIN_LIST, NULL, NULL, arena, caller, object,
+                err);
 }
 
 bool store_plugin_load_names(struct db *db, const struct credential *credential,
                              const char *type, const char *name, struct arena *arena,
-                             struct caller *caller, json_t **object, struct error *err)
+                             struct caller *caller, struct object *object, struct error *err)
 {
     static const struct db_statement statement = {
         .name = "plugin_load_names",
@@ -87,14 +94,21 @@ bool store_plugin_load_names(struct db *db, const struct credential *credential,
                "           AND plugin.version = '') AS object" STORE_CALLER_FROM,
     };
 
-    return load(db, &statement, credential, type, name, arena, caller, object, err);
+    (void)name;
+    return load(db, &statement, credential, CACHE_PLUGIN_NAMES, type, NULL, arena, caller,
+                object, err);
 }
 
-/* Runs a statement that yields a row for a caller who is known. */
+/* Writes: runs a statement that yields a row for a caller who is known. From then on nobody is
+ * told what was before, whatever became of it. */
 static bool execute(struct db *db, const struct db_statement *statement,
-                    const struct db_parameter parameters[], struct error *err)
+                    const struct db_parameter parameters[],
+                    const struct credential *credential, struct error *err)
 {
     struct db_result *result = db_execute(db, statement, parameters, err);
+    struct cache *cache = credential->cache;
+
+    cache_drop(cache, cache_topic_plugins(cache, credential->namespace_id));
     bool known = result && db_result_rows(result) == 1;
 
     if (result && !known)
@@ -154,7 +168,7 @@ bool store_plugin_put(struct db *db, const struct credential *credential,
                              : (struct db_parameter){NULL, 0};
     parameters[OCI_IMAGE] = (struct db_parameter){plugin->oci_image, 0};
     parameters[RUNTIME] = (struct db_parameter){plugin->runtime, 0};
-    bool stored = args && env ? execute(db, &statement, parameters, err) : error_exhausted(err);
+    bool stored = args && env ? execute(db, &statement, parameters, credential, err) : error_exhausted(err);
     free(args);
     free(env);
     /* Here the foreign key has but one thing to refuse. Vault's words, without its pointer. */
@@ -178,5 +192,5 @@ bool store_plugin_delete(struct db *db, const struct credential *credential, con
     struct db_parameter parameters[KEY_PARAMETERS];
 
     key_parameters(parameters, credential, type, name, version);
-    return execute(db, &statement, parameters, err);
+    return execute(db, &statement, parameters, credential, err);
 }

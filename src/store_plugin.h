@@ -15,6 +15,7 @@ struct arena;
 struct caller;
 struct credential;
 struct db;
+struct object;
 
 /* The three loads have one shape (route.h's load_function). False: the storage failed, with
  * *err. *object is ours. */
@@ -23,20 +24,20 @@ struct db;
  * without a version as "". NULL: there is no plugin of that type and name. */
 bool store_plugin_load(struct db *db, const struct credential *credential, const char *type,
                        const char *name, struct arena *arena, struct caller *caller,
-                       json_t **object, struct error *err) __attribute__((warn_unused_result));
+                       struct object *object, struct error *err) __attribute__((warn_unused_result));
 
 /* *object: an array of all plugins and versions, whatever type and name say, sorted by type and
  * name. */
 bool store_plugin_load_all(struct db *db, const struct credential *credential, const char *type,
                            const char *name, struct arena *arena, struct caller *caller,
-                           json_t **object, struct error *err)
+                           struct object *object, struct error *err)
     __attribute__((warn_unused_result));
 
 /* *object: an array of the names of a type's plugins, sorted; as in Vault only of those that
  * were registered without a version. name is not looked at. */
 bool store_plugin_load_names(struct db *db, const struct credential *credential,
                              const char *type, const char *name, struct arena *arena,
-                             struct caller *caller, json_t **object, struct error *err)
+                             struct caller *caller, struct object *object, struct error *err)
     __attribute__((warn_unused_result));
 
 enum { PLUGIN_SHA256_SIZE = 32 };

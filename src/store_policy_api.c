@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "store_policy_api.h"
 
+#include "cache_topic.h"
 #include "db.h"
 #include "store_caller.h"
 
@@ -8,7 +9,7 @@ enum { NAME = CREDENTIAL_PARAMETERS, TEXT, PARAMETERS };
 
 bool store_policy_api_load(struct db *db, const struct credential *credential, const char *type,
                            const char *name, struct arena *arena, struct caller *caller,
-                           json_t **object, struct error *err)
+                           struct object *object, struct error *err)
 {
     static const struct db_statement statement = {
         .name = "policy_load",
@@ -24,12 +25,13 @@ bool store_policy_api_load(struct db *db, const struct credential *credential, c
     (void)type;
     credential_parameters(parameters, credential, true);
     parameters[NAME] = (struct db_parameter){name, 0};
-    return store_caller_load_with(db, &statement, parameters, arena, caller, object, err);
+    return store_caller_load_with(db, &statement, parameters, credential, NULL, arena, caller,
+                                  object, err);
 }
 
 bool store_policy_api_load_list(struct db *db, const struct credential *credential,
                                 const char *type, const char *name, struct arena *arena,
-                                struct caller *caller, json_t **object, struct error *err)
+                                struct caller *caller, struct object *object, struct error *err)
 {
     static const struct db_statement statement = {
         .name = "policy_load_list",
@@ -44,10 +46,12 @@ bool store_policy_api_load_list(struct db *db, const struct credential *credenti
 
     (void)type, (void)name;
     credential_parameters(parameters, credential, true);
-    return store_caller_load_with(db, &statement, parameters, arena, caller, object, err);
+    return store_caller_load_with(db, &statement, parameters, credential, NULL, arena, caller,
+                                  object, err);
 }
 
-/* Runs a statement that yields a row for a caller who is known. */
+/* Writes: runs a statement that yields a row for a caller who is known. From then on nobody is
+ * let in by what the policy was before, whatever became of it. */
 static bool execute(struct db *db, const struct db_statement *statement,
                     const struct credential *credential, const char *name, const char *text,
                     struct error *err)
@@ -58,6 +62,8 @@ static bool execute(struct db *db, const struct db_statement *statement,
     parameters[NAME] = (struct db_parameter){name, 0};
     parameters[TEXT] = (struct db_parameter){text, 0};
     struct db_result *result = db_execute(db, statement, parameters, err);
+    struct cache *cache = credential->cache;
+    cache_drop(cache, cache_topic_policy(cache, credential->namespace_id, name));
     bool known = result && db_result_rows(result) == 1;
     if (result && !known)
         error_set(err, ERROR_PERMISSION_DENIED, ERROR_TEXT_INVALID_TOKEN);

@@ -15,16 +15,17 @@ struct arena;
 struct caller;
 struct credential;
 struct db;
+struct object;
 
 /* Loads for route.c's table: the caller, and as *object the text of the policy name, lower case
  * or not (NULL: it is not stored), or the names of all that are stored, sorted. False: the
  * storage failed, with *err. */
 bool store_policy_api_load(struct db *db, const struct credential *credential, const char *type,
                            const char *name, struct arena *arena, struct caller *caller,
-                           json_t **object, struct error *err) __attribute__((warn_unused_result));
+                           struct object *object, struct error *err) __attribute__((warn_unused_result));
 bool store_policy_api_load_list(struct db *db, const struct credential *credential,
                                 const char *type, const char *name, struct arena *arena,
-                                struct caller *caller, json_t **object, struct error *err)
+                                struct caller *caller, struct object *object, struct error *err)
     __attribute__((warn_unused_result));
 
 /* Stores a policy, over an older one. name is in lower case, and the text compiles. False with

@@ -6,6 +6,7 @@
  */
 #include "store_runtime.h"
 
+#include "cache_topic.h"
 #include "db.h"
 #include "store_caller.h"
 
@@ -26,22 +27,15 @@ enum { TYPE = CREDENTIAL_PARAMETERS, NAME, LOAD_PARAMETERS };
     "                  'rootless',      runtime.rootless,"                                   \
     "                  'type',          runtime.type)"
 
-static bool load(struct db *db, const struct db_statement *statement,
-                 const struct credential *credential, bool spend, const char *type,
-                 const char *name, struct arena *arena, struct caller *caller, json_t **object,
-                 struct error *err)
+/* The token was there when the request was authorised and is not now. */
+static bool token_gone(struct error *err)
 {
-    struct db_parameter parameters[LOAD_PARAMETERS];
-
-    credential_parameters(parameters, credential, spend);
-    parameters[TYPE] = (struct db_parameter){type, 0};
-    parameters[NAME] = (struct db_parameter){name, 0};
-    return store_caller_load_with(db, statement, parameters, arena, caller, object, err);
+    return error_set(err, ERROR_PERMISSION_DENIED, ERROR_TEXT_INVALID_TOKEN);
 }
 
 bool store_runtime_load(struct db *db, const struct credential *credential, const char *type,
                         const char *name, struct arena *arena, struct caller *caller,
-                        json_t **object, struct error *err)
+                        struct object *object, struct error *err)
 {
     static const struct db_statement statement = {
         .name = "runtime_load",
@@ -53,65 +47,77 @@ bool store_runtime_load(struct db *db, const struct credential *credential, cons
                "           AND runtime.type = $7"
                "           AND runtime.name = $8) AS object" STORE_CALLER_FROM,
     };
+    const struct store_object what = {CACHE_RUNTIME, type, name, .as_text = true};
+    struct db_parameter parameters[LOAD_PARAMETERS];
 
-    return load(db, &statement, credential, true, type, name, arena, caller, object, err);
+    credential_parameters(parameters, credential, true);
+    parameters[TYPE] = (struct db_parameter){type, 0};
+    parameters[NAME] = (struct db_parameter){name, 0};
+    return store_caller_load_with(db, &statement, parameters, credential, &what, arena, caller,
+                                  object, err);
 }
 
 bool store_runtime_load_list(struct db *db, const struct credential *credential,
                              const char *type, const char *name, struct arena *arena,
-                             struct caller *caller, json_t **object, struct error *err)
+                             struct caller *caller, struct object *object, struct error *err)
 {
     static const struct db_statement statement = {
         .name = "runtime_load_list",
         .parameters = TYPE + 1,
         .sql = STORE_CALLER_SELECT
-               ",      (SELECT coalesce(json_agg(" RUNTIME_JSON
-               "                                 ORDER BY runtime.name, runtime.type), '[]')"
+               ",      (SELECT json_build_object('runtimes', coalesce(json_agg(" RUNTIME_JSON
+               "                                 ORDER BY runtime.name, runtime.type), '[]'))"
                "          FROM runtime_catalog.runtime AS runtime"
                "         WHERE runtime.namespace_id = caller.namespace_id"
                "           AND (coalesce($7, '') = '' OR runtime.type = $7)) AS object" //
         STORE_CALLER_FROM,
     };
+    const char *filter = type ? type : "";
+    const struct store_object what = {CACHE_RUNTIMES, filter, NULL, .as_text = true};
+    struct db_parameter parameters[TYPE + 1];
 
-    return load(db, &statement, credential, true, type, name, arena, caller, object, err);
+    (void)name;
+    credential_parameters(parameters, credential, true);
+    parameters[TYPE] = (struct db_parameter){filter, 0};
+    return store_caller_load_with(db, &statement, parameters, credential, &what, arena, caller,
+                                  object, err);
 }
 
-static const struct db_statement plugins_statement = {
-    .name = "runtime_load_plugins",
-    .parameters = LOAD_PARAMETERS,
-    .sql = STORE_CALLER_SELECT
-           ",      (SELECT coalesce(json_agg(plugin.name ORDER BY plugin.type, plugin.name,"
-           "                                                      plugin.version), '[]')"
-           "          FROM runtime_catalog.plugin AS plugin"
-           "         WHERE plugin.namespace_id = caller.namespace_id"
-           "           AND plugin.runtime_type = $7"
-           "           AND plugin.runtime_name = $8) AS object" STORE_CALLER_FROM,
-};
-
-bool store_runtime_load_plugins(struct db *db, const struct credential *credential,
-                                const char *type, const char *name, struct arena *arena,
-                                struct caller *caller, json_t **object, struct error *err)
+bool store_runtime_plugins(struct db *db, const struct credential *credential, const char *type,
+                           const char *name, json_t **plugins, struct error *err)
 {
-    return load(db, &plugins_statement, credential, true, type, name, arena, caller, object,
-                err);
+    static const struct db_statement statement = {
+        .name = "runtime_plugins",
+        .parameters = LOAD_PARAMETERS,
+        .sql = "SELECT (SELECT coalesce(json_agg(plugin.name ORDER BY plugin.type, plugin.name,"
+               "                                                      plugin.version), '[]')"
+               "          FROM runtime_catalog.plugin AS plugin"
+               "         WHERE plugin.namespace_id = caller.namespace_id"
+               "           AND plugin.runtime_type = $7"
+               "           AND plugin.runtime_name = $8)" STORE_CALLER_FROM,
+    };
+    struct db_parameter parameters[LOAD_PARAMETERS];
+
+    credential_parameters(parameters, credential, false);
+    parameters[TYPE] = (struct db_parameter){type, 0};
+    parameters[NAME] = (struct db_parameter){name, 0};
+    struct db_result *result = db_execute(db, &statement, parameters, err);
+    bool known = result && db_result_rows(result) == 1;
+    const char *text = known ? db_result_text(result, 0, 0) : NULL;
+    *plugins = text ? json_loads(text, 0, NULL) : NULL;
+    db_result_free(result);
+    if (result && !known)
+        return token_gone(err);
+    return result && (*plugins || error_exhausted(err));
 }
 
-bool store_runtime_reload_plugins(struct db *db, const struct credential *credential,
-                                  const char *type, const char *name, struct arena *arena,
-                                  json_t **object, struct error *err)
+/* From here on nobody is told what was before, whatever became of the statement. */
+static void note_write(const struct credential *credential, const char *type, const char *name)
 {
-    struct caller caller;
-    bool loaded = load(db, &plugins_statement, credential, false, type, name, arena, &caller,
-                       object, err);
+    struct cache *cache = credential->cache;
 
-    caller_fini(&caller);
-    return loaded;
-}
-
-/* The token was there when the request was authorised and is not now. */
-static bool token_gone(struct error *err)
-{
-    return error_set(err, ERROR_PERMISSION_DENIED, ERROR_TEXT_INVALID_TOKEN);
+    cache_drop(cache, cache_topic_runtime(cache, credential->namespace_id, type, name));
+    cache_drop(cache, cache_topic_runtimes(cache, credential->namespace_id));
 }
 
 bool store_runtime_put(struct db *db, const struct credential *credential,
@@ -149,6 +155,7 @@ bool store_runtime_put(struct db *db, const struct credential *credential,
     parameters[11] = (struct db_parameter){memory_bytes, 0};
     parameters[12] = (struct db_parameter){runtime->rootless ? "true" : "false", 0};
     struct db_result *result = db_execute(db, &statement, parameters, err);
+    note_write(credential, runtime->type, runtime->name);
     bool stored = result && db_result_rows(result) == 1;
     if (result && !stored)
         token_gone(err);
@@ -171,6 +178,7 @@ bool store_runtime_delete(struct db *db, const struct credential *credential, co
     parameters[TYPE] = (struct db_parameter){type, 0};
     parameters[NAME] = (struct db_parameter){name, 0};
     struct db_result *result = db_execute(db, &statement, parameters, err);
+    note_write(credential, type, name);
     if (!result)
         return false;
     bool known = db_result_rows(result) == 1;

@@ -17,33 +17,28 @@ struct arena;
 struct caller;
 struct credential;
 struct db;
+struct object;
 
-/* The three loads have one shape (route.h's load_function). False: the storage failed, with
- * *err. *object is ours. */
+/* The two loads have one shape (route.h's load_function). False: the storage failed, with *err.
+ * What they load may come from memory. */
 
-/* *object: the runtime's keys in the API's order, or NULL: there is none. */
+/* *object: the runtime's keys in the API's order, as text, or none: there is none. */
 bool store_runtime_load(struct db *db, const struct credential *credential, const char *type,
                         const char *name, struct arena *arena, struct caller *caller,
-                        json_t **object, struct error *err) __attribute__((warn_unused_result));
+                        struct object *object, struct error *err)
+    __attribute__((warn_unused_result));
 
-/* *object: an array of the runtimes of a type (NULL or "": of every type), sorted by name.
- * name is not looked at. */
+/* *object: the runtimes of a type (NULL or "": of every type), sorted by name, as text: an array
+ * under the key runtimes. name is not looked at. */
 bool store_runtime_load_list(struct db *db, const struct credential *credential,
                              const char *type, const char *name, struct arena *arena,
-                             struct caller *caller, json_t **object, struct error *err)
+                             struct caller *caller, struct object *object, struct error *err)
     __attribute__((warn_unused_result));
 
-/* *object: an array of the names of the plugins that refer to the runtime, sorted by type,
- * name and version; a plugin with two versions is named twice. */
-bool store_runtime_load_plugins(struct db *db, const struct credential *credential,
-                                const char *type, const char *name, struct arena *arena,
-                                struct caller *caller, json_t **object, struct error *err)
-    __attribute__((warn_unused_result));
-
-/* The same once more within one request: takes no use of the token. */
-bool store_runtime_reload_plugins(struct db *db, const struct credential *credential,
-                                  const char *type, const char *name, struct arena *arena,
-                                  json_t **object, struct error *err)
+/* *plugins: an array of the names of the plugins that refer to the runtime, sorted by type, name
+ * and version; a plugin with two versions is named twice. Ours. Takes no use of the token. */
+bool store_runtime_plugins(struct db *db, const struct credential *credential, const char *type,
+                           const char *name, json_t **plugins, struct error *err)
     __attribute__((warn_unused_result));
 
 struct runtime {

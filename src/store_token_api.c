@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "store_token_api.h"
 
+#include "cache_topic.h"
 #include "db.h"
 #include "store_caller.h"
 #include "text.h"
@@ -32,7 +33,7 @@ static struct db_parameter number(number_text out, int64_t value)
 
 bool store_token_api_load_self(struct db *db, const struct credential *credential,
                                const char *type, const char *name, struct arena *arena,
-                               struct caller *caller, json_t **object, struct error *err)
+                               struct caller *caller, struct object *object, struct error *err)
 {
     static const struct db_statement statement = {
         .name = "token_load_self",
@@ -45,12 +46,13 @@ bool store_token_api_load_self(struct db *db, const struct credential *credentia
 
     (void)type, (void)name;
     credential_parameters(parameters, credential, true);
-    return store_caller_load_with(db, &statement, parameters, arena, caller, object, err);
+    return store_caller_load_with(db, &statement, parameters, credential, NULL, arena, caller,
+                                  object, err);
 }
 
 bool store_token_api_load_accessors(struct db *db, const struct credential *credential,
                                     const char *type, const char *name, struct arena *arena,
-                                    struct caller *caller, json_t **object, struct error *err)
+                                    struct caller *caller, struct object *object, struct error *err)
 {
     static const struct db_statement statement = {
         .name = "token_load_accessors",
@@ -63,7 +65,8 @@ bool store_token_api_load_accessors(struct db *db, const struct credential *cred
 
     (void)type, (void)name;
     credential_parameters(parameters, credential, true);
-    return store_caller_load_with(db, &statement, parameters, arena, caller, object, err);
+    return store_caller_load_with(db, &statement, parameters, credential, NULL, arena, caller,
+                                  object, err);
 }
 
 /* Fills parameters[TARGET_PARAMETERS]; hash is memory for one of them. */
@@ -248,6 +251,18 @@ static int64_t column_number(const struct db_result *result, unsigned column)
     return text ? strtoll(text, NULL, 10) : 0;
 }
 
+/* From here on nobody is let in by what the target, or one that ends with it, was before, whatever
+ * became of the statement. Who named it by its text did not say whose accessor that is. */
+static void note_write(const struct credential *credential, const struct token_target *target)
+{
+    struct cache *cache = credential->cache;
+    const char *accessor = target->token ? NULL
+                           : target->accessor ? target->accessor
+                                              : credential->accessor;
+
+    cache_drop(cache, accessor ? cache_topic_token(cache, accessor) : cache_topic_callers(cache));
+}
+
 bool store_token_api_renew(struct db *db, const struct credential *credential,
                            const struct token_target *target, int64_t increment,
                            int64_t max_ttl, struct renewal *renewal, struct error *err)
@@ -270,6 +285,7 @@ bool store_token_api_renew(struct db *db, const struct credential *credential,
     parameters[TARGET_PARAMETERS] = number(numbers[0], increment);
     parameters[TARGET_PARAMETERS + 1] = number(numbers[1], max_ttl);
     struct db_result *result = one_row(db, &statement, parameters, err);
+    note_write(credential, target);
     if (!result)
         return false;
     const char *refusal = db_result_text(result, 0, 0);
@@ -302,6 +318,7 @@ bool store_token_api_revoke(struct db *db, const struct credential *credential,
         return false;
     parameters[TARGET_PARAMETERS] = truth(keep_children);
     struct db_result *result = one_row(db, &statement, parameters, err);
+    note_write(credential, target);
     if (result)
         *found = db_result_true(result, 0, 0);
     db_result_free(result);
@@ -323,6 +340,7 @@ bool store_token_api_tidy(struct db *db, const struct credential *credential, un
     credential_parameters(parameters, credential, false);
     parameters[CREDENTIAL_PARAMETERS] = number(text, batch);
     struct db_result *result = one_row(db, &statement, parameters, err);
+    cache_drop(credential->cache, cache_topic_callers(credential->cache));
     *count = result ? (unsigned)column_number(result, 0) : 0;
     db_result_free(result);
     return result != NULL;

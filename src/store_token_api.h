@@ -17,17 +17,18 @@ struct arena;
 struct caller;
 struct credential;
 struct db;
+struct object;
 
 /* Loads for route.c's table: the caller, and as *object the caller's own token as
  * store_token_api_describe tells it, or the accessors of the namespace's tokens. type and name
  * are not looked at. False: the storage failed, with *err. */
 bool store_token_api_load_self(struct db *db, const struct credential *credential,
                                const char *type, const char *name, struct arena *arena,
-                               struct caller *caller, json_t **object, struct error *err)
+                               struct caller *caller, struct object *object, struct error *err)
     __attribute__((warn_unused_result));
 bool store_token_api_load_accessors(struct db *db, const struct credential *credential,
                                     const char *type, const char *name, struct arena *arena,
-                                    struct caller *caller, json_t **object, struct error *err)
+                                    struct caller *caller, struct object *object, struct error *err)
     __attribute__((warn_unused_result));
 
 /* Which token is meant: by the token itself, by its accessor, or, both NULL, the caller's. */

@@ -86,12 +86,16 @@ static bool serve(struct service *service, struct error *err)
 
     if (!may_start(service, err))
         return false;
+    if (!service_follow(service, err)) {
+        report(err);
+        return false;
+    }
     bool served = server_run(
         &(struct server_options){
             .listener = listener_options(config),
             .seccomp = config->seccomp,
             .threads = config->threads,
-            .descriptors = 2 * config->max_connections + 16,
+            .descriptors = 2 * (config->max_connections + 1) + 16,
             .request_ms = config->request_ms,
             .shutdown_ms = config->shutdown_ms,
             .serve = service_serve,

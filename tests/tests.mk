@@ -10,10 +10,13 @@ TESTS += $(UNIT_TESTS)
 endif
 UNIT_TESTS = \
 	tests/unit/body_test \
+	tests/unit/cache_test \
 	tests/unit/config_test \
 	tests/unit/connections_test \
 	tests/unit/field_test \
 	tests/unit/hcl_test \
+	tests/unit/lease_rules_test \
+	tests/unit/network_test \
 	tests/unit/policy_test \
 	tests/unit/request_test \
 	tests/unit/response_test \
@@ -30,6 +33,10 @@ UNIT_LDADD = $(CATALOG_LIBS) $(CMOCKA_LIBS)
 tests_unit_body_test_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_body_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_body_test_LDADD = $(UNIT_LDADD)
+
+tests_unit_cache_test_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_cache_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_cache_test_LDADD = $(UNIT_LDADD)
 
 tests_unit_config_test_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_config_test_CFLAGS = $(UNIT_CFLAGS)
@@ -54,6 +61,14 @@ tests_unit_policy_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_policy_test_LDADD = $(UNIT_LDADD)
 tests_unit_policy_test_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
+
+tests_unit_lease_rules_test_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_lease_rules_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_lease_rules_test_LDADD = $(UNIT_LDADD)
+
+tests_unit_network_test_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_network_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_network_test_LDADD = $(UNIT_LDADD)
 
 tests_unit_request_test_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_request_test_CFLAGS = $(UNIT_CFLAGS)

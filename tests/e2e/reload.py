@@ -27,7 +27,7 @@ BAD = [
 
 with stack(plan=2 * len(BAD) + 13) as s:
     s.expect("worker", "configuration not reloaded")
-    s.expect("postgresql", "terminating connection due to administrator command")
+    s.expect("postgresql", "terminating connection due to administrator command", "the database system is (starting|shutting)")
     s.register("example")
     pid = s.worker.pid
     large = {"cgroup_parent": "x" * 3000}
@@ -78,7 +78,7 @@ with stack(plan=2 * len(BAD) + 13) as s:
     reload("configuration reloaded", edit=replace('"debug"', '"info"'))
     before = len(lines_of(s.worker_log))
     put()
-    s.tap.equal(len(lines_of(s.worker_log)), before, "a level of logging counts at once")
+    s.tap.equal(lines_of(s.worker_log)[before:], [], "a level of logging counts at once")
 
     # Under load nobody notices.
     with concurrent.futures.ThreadPoolExecutor(8) as clients:
@@ -89,7 +89,7 @@ with stack(plan=2 * len(BAD) + 13) as s:
             reloads += 1
     s.tap.equal({one.result().status for one in asked}, {204}, "reloads under load: every request is served")
     s.tap.ok(reloads >= 5, "several of them", reloads)
-    s.tap.ok(int(s.cluster.sql("SELECT count(*) FROM pg_stat_activity WHERE usename = 'runtime_catalog_worker'")) <= 8,
+    s.tap.ok(int(s.cluster.sql("SELECT count(*) FROM pg_stat_activity WHERE usename = 'runtime_catalog_worker'")) <= 8 + 1,
              "and no connection is left behind")
     s.tap.equal((s.worker.pid, s.worker.poll()), (pid, None), "the same worker all the time")
     s.tap.equal(s.cluster.sql("SELECT count(*) FROM runtime_catalog.runtime"), "1", "nothing came or went")

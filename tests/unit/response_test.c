@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "arena.h"
+#include "go_json.h"
 #include "request.h"
 #include "response.h"
 
@@ -104,7 +105,7 @@ static void json_is_spelled_as_go_spells_it(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++) {
         json_t *value = json_loads(spellings[i].value, JSON_DECODE_ANY, NULL);
-        assert_string_equal(response_go_json(value, arena), spellings[i].spelling);
+        assert_string_equal(go_json(value, arena), spellings[i].spelling);
         json_decref(value);
     }
     arena_free(arena);

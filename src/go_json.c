@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#include "go_json.h"
+
+#include "arena.h"
+#include "text.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What jansson writes and Go escapes. None of it occurs outside of strings. */
+static const struct {
+    const char *from, *to;
+} escapes[] = {
+    {"<", "\\u003c"},
+    {">", "\\u003e"},
+    {"&", "\\u0026"},
+    {"\xE2\x80\xA8", "\\u2028"},
+    {"\xE2\x80\xA9", "\\u2029"},
+};
+
+/* Writes at out what the bytes at *from become, and moves *from behind them. */
+static size_t respell(char *out, const char **from)
+{
+    size_t length = 1;
+
+    if (**from == '\\') { /* \n, or \u001F, whose digits Go writes in lower case */
+        length = (*from)[1] == 'u' ? 6 : 2;
+        for (size_t i = 0; i < length; i++)
+            out[i] = (char)(i < 2 ? (*from)[i] : tolower((unsigned char)(*from)[i]));
+        *from += length;
+        return length;
+    }
+    for (size_t i = 0; i < sizeof escapes / sizeof *escapes; i++) {
+        if (text_starts_with(*from, escapes[i].from)) {
+            *from += strlen(escapes[i].from);
+            length = strlen(escapes[i].to);
+            memcpy(out, escapes[i].to, length);
+            return length;
+        }
+    }
+    *out = *(*from)++;
+    return 1;
+}
+
+char *go_json(const json_t *value, struct arena *arena)
+{
+    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    size_t growth = 0, used = 0;
+
+    if (!text)
+        return NULL;
+    for (const char *c = text; *c; c++) {
+        if (strchr("<>&\xE2", *c))
+            growth += 5;
+    }
+    char *out = arena_alloc(arena, strlen(text) + growth + 1);
+    for (const char *from = text; out && *from;)
+        used += respell(out + used, &from);
+    free(text);
+    return out;
+}
