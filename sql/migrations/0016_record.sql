@@ -9,7 +9,7 @@
 BEGIN;
 
 SET LOCAL ROLE runtime_catalog_owner;
-SET LOCAL lock_timeout = '1s';
+SET LOCAL lock_timeout = '500ms';
 
 LOCK TABLE runtime_catalog.schema_version IN SHARE ROW EXCLUSIVE MODE;
 INSERT INTO runtime_catalog.schema_version (version, name, oldest_worker)
