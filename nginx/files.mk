@@ -10,5 +10,7 @@ NGINX_SNIPPETS = \
 	%D%/snippets/limits.conf \
 	%D%/snippets/locations.conf \
 	%D%/snippets/params.conf \
+	%D%/snippets/rates-http.conf \
+	%D%/snippets/rates.conf \
 	%D%/snippets/tls.conf \
 	%D%/snippets/worker.conf

@@ -18,7 +18,7 @@ import sys
 sys.path.append(sys.path[0] + "/../lib")
 from client import Response  # noqa: E402
 from cluster import lines_of  # noqa: E402
-from harness import CATALOG, CHECKOUT, CONTAINER, stack  # noqa: E402
+from harness import CATALOG, CONTAINER, stack  # noqa: E402
 from processes import stop, wait_for  # noqa: E402
 
 COLLECTION = CATALOG.encode()
@@ -134,17 +134,17 @@ PAGES.update({494: 431, 495: 400, 496: 400, 497: 400})
 SILENT = {408, 444, 499}
 
 # Sites of a few lines more, each behind a socket; %s is the folder.
-README = (CHECKOUT / "nginx/README.md").read_text()
 SITES = {
     "rules": "\n".join(f"location = /{status} {{ return {status}; }}" for status in range(400, 600)),
-    "limited": "\n".join(re.findall(r"^    (limit_req(?:_status)? .*)", README, re.M)),
+    "limited": "include snippets/runtime-catalog/rates.conf;",
     "busy": "limit_req zone=once;",
     "denied": "deny all;",
     "asked": "auth_basic catalog; auth_basic_user_file nobody;",
     "hurried": "client_header_timeout 500ms; keepalive_timeout 500ms; lingering_timeout 500ms;\n"
                "location /v1/ { include snippets/runtime-catalog/hurried.conf; }",
 }
-ZONES = "\n".join(re.findall(r"^    (limit_req_zone .*)", README, re.M)) + """
+ZONES = """
+include snippets/runtime-catalog/rates-http.conf;
 limit_req_zone $binary_remote_addr zone=once:1m rate=1r/m;
 """
 SERVER = """
@@ -418,8 +418,8 @@ with stack(plan=PLAN, edit_site=edit) as s:
     s.tap.equal({status for status, response in others.items() if response.status == 0}, SILENT, "some statuses are a hang-up")
     s.tap.equal([status for status, response in others.items() if response.body], [], "all others have no page, and no body")
     burst = list(answers(through(s, "limited", b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n" * 600 + b"GET /x HTTP/1.1\r\n\r\n")))
-    s.tap.ok({response.status for response in burst} >= {404, 429}, "the README's limit lets some through", len(burst))
-    refused("more than the limit of the README", next((one for one in burst if one.status == 429), burst[0]), 429, "too many requests")
+    s.tap.ok({response.status for response in burst} >= {404, 429}, "rates.conf lets some through", len(burst))
+    refused("more than rates.conf lets through", next((one for one in burst if one.status == 429), burst[0]), 429, "too many requests")
     ask(s, "busy", "GET", CATALOG)
     refused("a limit without a status of its own", ask(s, "busy", "GET", CATALOG), 503, "is busy")
     refused("an address that is not let in", ask(s, "denied", "GET", CATALOG), 403, "does not let this client in")
