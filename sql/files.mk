@@ -18,6 +18,9 @@ MIGRATIONS = \
 	%D%/migrations/0016_record.sql \
 	%D%/migrations/0017_memory.sql
 QUERIES = \
+	%D%/queries/partition.sql \
+	%D%/queries/partition-add.sql \
+	%D%/queries/partition-drop.sql \
 	%D%/queries/retention.sql \
 	%D%/queries/sizes.sql \
 	%D%/queries/who-changed-what.sql
