@@ -55,6 +55,9 @@ listener "fastcgi" {
   max_request_size = "1MiB"
   %(listener)s
 }
+cache {
+  %(cache)s
+}
 log_level = "debug"
 seccomp   = "kill"
 """
@@ -87,11 +90,11 @@ class Stack:
 
     # --- what runs
 
-    def configure_worker(self, edit=lambda text: text, storage="", listener=""):
+    def configure_worker(self, edit=lambda text: text, storage="", listener="", cache=""):
         """Writes the worker's configuration, with lines more in its blocks."""
         (self.folder / "worker.conf").write_text(edit(WORKER_CONFIGURATION % {
             "dsn": self.cluster.dsn("runtime_catalog_worker"),
-            "socket": self.folder / "worker.sock", "storage": storage, "listener": listener}))
+            "socket": self.folder / "worker.sock", "storage": storage, "listener": listener, "cache": cache}))
 
     def start_worker(self):
         self.worker = start([self.folder / "bin" / self.program, "-c", self.folder / "worker.conf"],
