@@ -230,7 +230,8 @@ def refusals_to_start(s):
         psql(s.cluster.dsn().replace("dbname=runtime_catalog", "dbname=postgres"), "-c",
              f"CREATE DATABASE {other} TEMPLATE runtime_catalog")
         psql(s.cluster.dsn().replace("dbname=runtime_catalog", f"dbname={other}"), "-c", "SET client_min_messages = warning;" + statement)
-        s.configure_worker(lambda text, other=other: text.replace("dbname=runtime_catalog", f"dbname={other}"))
+        s.configure_worker(lambda text, other=other: text.replace("dbname=runtime_catalog", f"dbname={other}"),
+                           storage='connect_timeout = "5s"')
         tested, started = worker("-t"), worker()
         s.tap.ok(tested[0] == started[0] == 1 and re.search(like, tested[1]) and re.search(like, started[1]),
                  f"a worker refuses a schema {name}, and says which", tested, started)
