@@ -66,7 +66,7 @@ static bool evaluate(const struct policy *policy, struct caller *caller,
 bool authorise(struct caller *caller, const struct match *match, const struct request *request,
                struct arena *arena, struct error *err)
 {
-    const char *path = NULL;
+    const char *path = "";
 
     err->code = ERROR_NONE;
     if (!locate(caller, request, arena, &path, err))

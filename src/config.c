@@ -111,7 +111,7 @@ static bool set_size(void *member, const json_t *value, const char **wanted)
     static const struct {
         const char *unit;
         unsigned long long bytes;
-    } units[] = {{"", 1}, {"B", 1}, {"KiB", 1024}, {"MiB", 1024 * 1024}, {"GiB", 1 << 30}};
+    } units[] = {{"", 1}, {"B", 1}, {"KiB", 1024}, {"MiB", 1 << 20}, {"GiB", 1 << 30}};
     const char *text = json_string_value(value);
     char *end = NULL;
     unsigned long long count, bytes = 0;

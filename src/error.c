@@ -50,11 +50,6 @@ bool error_set_at(struct error *err, enum error_code code, unsigned line, unsign
     return false;
 }
 
-bool error_exhausted(struct error *err)
-{
-    return error_set(err, ERROR_EXHAUSTED, "out of memory");
-}
-
 bool error_is_of_storage(const struct error *err)
 {
     return err->code == ERROR_STORAGE_AWAY || err->code == ERROR_STORAGE_READ_ONLY;

@@ -67,8 +67,12 @@ bool error_set(struct error *err, enum error_code code, const char *format, ...)
 bool error_set_at(struct error *err, enum error_code code, unsigned line, unsigned column,
                   const char *format, ...) __attribute__((format(printf, 5, 6)));
 
-/* The request's memory ran out: a clean 503. Always returns false. */
-bool error_exhausted(struct error *err);
+/* The request's memory ran out: a clean 503. Always returns false, which compilers are to see. */
+static inline bool error_exhausted(struct error *err)
+{
+    error_set(err, ERROR_EXHAUSTED, "out of memory");
+    return false;
+}
 
 /* Whether it is the storage that failed, which may be back in a moment. */
 bool error_is_of_storage(const struct error *err);

@@ -79,7 +79,7 @@ static int by_bytes(const void *left, const void *right)
 /* The names of a set of capabilities, sorted. NULL: out of memory. */
 static json_t *names_of(unsigned capabilities)
 {
-    const char *names[16];
+    const char *names[16] = {NULL};
     size_t count = 0;
     json_t *list = json_array();
     bool good = list != NULL;

@@ -78,7 +78,7 @@ static bool read_patch(const json_t *data, json_t **patch, struct error *err)
 
     if (!rest)
         return error_exhausted(err);
-    if (sent && json_is_null(sent)) {
+    if (json_is_null(sent)) {
         *patch = json_null();
         return true;
     }

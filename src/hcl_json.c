@@ -259,7 +259,7 @@ static bool read_member(struct reader *r, json_t *items, json_t *seen)
 {
     json_auto_t *keys = json_array();
     struct place place = here(r);
-    json_t *key, *value;
+    json_t *key = NULL, *value;
 
     if (peek(r) != '"')
         return fault(r, "expected a key, a string");

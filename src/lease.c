@@ -128,6 +128,7 @@ static void act(struct lease *lease, int64_t asked_us, const struct db_result *r
 {
     size_t head = head_of(result), rows = db_result_rows(result);
     const char *clock = rows > 0 ? db_result_text(result, head, CLOCK) : NULL;
+    int64_t clock_us = clock ? strtoll(clock, NULL, 10) : 0;
     struct lease_answer answer = {.asked_us = asked_us};
 
     if (clock)
@@ -149,7 +150,7 @@ static void act(struct lease *lease, int64_t asked_us, const struct db_result *r
     } else if (verdict == LEASE_UNSUPPORTED) {
         close_gate(lease, CACHE_UNSUPPORTED, "");
     } else {
-        cache_gate_open(lease->gate, asked_us, answer.server, strtoll(clock, NULL, 10));
+        cache_gate_open(lease->gate, asked_us, answer.server, clock_us);
         say(lease, CACHE_ON, "");
     }
 }

@@ -9,6 +9,7 @@
 #include "policy_parameter.h"
 
 #include "policy_rule.h"
+#include "text.h"
 
 #include <string.h>
 #include <strings.h>
@@ -47,18 +48,13 @@ static const char *const spaces[] = {
     "\xE3\x80\x80",
 };
 
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 /* Compares the first length bytes of a policy's text with as many that were sent. */
 static bool bytes_equal(const char *entry, const char *sent, size_t length, bool fold)
 {
     if (!fold)
         return memcmp(entry, sent, length) == 0;
     for (size_t i = 0; i < length; i++)
-        if (entry[i] != lower(sent[i]))
+        if (entry[i] != text_to_lower(sent[i]))
             return false;
     return true;
 }
@@ -243,7 +239,7 @@ static const json_t *list_of(const json_t *parameters, const char *name)
     if (length > POLICY_PARAMETER_NAME_MAX) /* a longer one stands in no policy */
         return NULL;
     for (size_t i = 0; i <= length; i++)
-        folded[i] = lower(name[i]);
+        folded[i] = text_to_lower(name[i]);
     return json_object_get(parameters, folded);
 }
 

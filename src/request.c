@@ -297,7 +297,7 @@ static bool set_path(struct request *request, char *path, const char *queries[st
     if (!take_namespace(request, &path, arena, err))
         return false;
     if (text_starts_with(path, filtered_collection)) {
-        char *mark = strchr(path, '?');
+        char *mark = path + strcspn(path, "?");
         queries[1] = mark + 1;
         *mark = '\0';
     }
