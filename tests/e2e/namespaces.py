@@ -396,10 +396,11 @@ def fixed(s):
 
 # --- limits
 
-def register_all(s, space, count):
-    """How many of that many registrations, all at once, end in which status, and their errors."""
+def register_all(s, spaces, count):
+    """How many of that many registrations, all at once and in each namespace in turn, end in which status,
+    and their errors."""
     with concurrent.futures.ThreadPoolExecutor(count) as pool:
-        responses = list(pool.map(lambda i: s.request("PUT", f"{CONTAINER}many-{i}", {}, headers=inside(space)), range(count)))
+        responses = list(pool.map(lambda i: s.request("PUT", f"{CONTAINER}many-{i}", {}, headers=inside(spaces[i % len(spaces)])), range(count)))
     return (sorted({response.status for response in responses}), sum(response.status == 204 for response in responses),
             {response.errors[0] for response in responses if response.errors})
 
@@ -428,22 +429,26 @@ def limited(s):
     s.answer("without one there is room again", register("e"), 204)
 
     s.tool("namespace", "create", "many", "-max-runtimes=7")
-    for number in range(6):
+    s.tool("namespace", "create", "-namespace=many", "low", "-max-runtimes=20")
+    s.tool("namespace", "create", "-namespace=many", "far")
+    for spaces, number in itertools.product((["many"], ["many/low", "many", "many/far"]), range(4)):
         s.cluster.sql("DELETE FROM runtime_catalog.runtime WHERE name LIKE 'many-%'")
-        s.tap.equal(register_all(s, "many", 20), ([204, 400], 7, {reached % 7}), f"20 at once, round {number}: exactly 7 come in")
+        s.tap.equal(register_all(s, spaces, 20), ([204, 400], 7, {reached % 7}),
+                    f"20 at once in {', '.join(spaces)}, round {number}: exactly 7 come in")
     s.cluster.sql("DELETE FROM runtime_catalog.runtime WHERE name LIKE 'many-%'")
 
     insertion = ("BEGIN; INSERT INTO runtime_catalog.runtime (namespace_id, type, name)"
                  " SELECT id, 'container', 'held' FROM runtime_catalog.namespace WHERE path = 'many/' RETURNING name;\n")
-    for limit, expected in (("none", False), ("7", True)):
+    s.tool("namespace", "update", "-namespace=many", "low", "-max-runtimes=none")
+    for (limit, expected), space in itertools.product((("none", False), ("7", True)), ("many", "many/far")):
         s.tool("namespace", "update", "many", f"-max-runtimes={limit}")
         with s.cluster.session() as session:
             session.stdin.write(insertion)
             session.stdin.flush()
             s.tap.equal(session.stdout.readline(), "held\n", f"limit {limit}: a registration is under way")
             answers = []
-            thread, waited = waits(s, lambda: answers.append(register(f"next-{limit}", "many")))  # pylint: disable=cell-var-from-loop
-            s.tap.equal(waited, expected, f"limit {limit}: another one {'waits' if expected else 'does not wait'}")
+            thread, waited = waits(s, lambda: answers.append(register(f"next-{limit}", space)))  # pylint: disable=cell-var-from-loop
+            s.tap.equal(waited, expected, f"limit {limit}: another one in {space} {'waits' if expected else 'does not wait'}")
             session.communicate("ROLLBACK;\n")
             thread.join()
             s.answer(f"limit {limit}: and comes in", answers[0], 204)
@@ -454,8 +459,6 @@ def limited(s):
     s.tool("namespace", "update", "many", "-max-runtimes=none")
     s.cluster.sql("DELETE FROM runtime_catalog.runtime WHERE name LIKE 'next-%'")
     for space in ("many/", "many/low/"):
-        if space == "many/low/":
-            s.request("POST", SPACE + "low", {}, headers=inside("many"))
         with s.cluster.session() as session:
             session.stdin.write(insertion.replace("many/", space))
             session.stdin.flush()
@@ -476,7 +479,7 @@ plan = (len(NAMES) + 1 + 4 + 4 * 4 + 9 + 5 + len(METADATA) + 2        # create_a
         + len(RIGHTS) * 8 + 2 + 12                                   # permitted
         + len(FORMS) * 11 + 9 + 6 + 1                                    # named
         + 6 + 6 + 2                                                  # fixed
-        + 9 + 6 + 6 + 2 * 3 + 1 + 2 * 2)                                 # limited
+        + 9 + 6 + 2 * 4 + 4 * 3 + 1 + 2 * 2)                              # limited
 with stack(plan, site="stand-alone", edit_site=closed_site) as s:
     create_and_describe(s)
     listed(s)
