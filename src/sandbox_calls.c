@@ -136,27 +136,50 @@ static int fill(scmp_filter_ctx filter)
     if (failed == 0) /* abort() and raise() signal us, and nobody else may be */
         failed = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
                                   SCMP_A0_64(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
-    /* Its flags cannot be looked at. glibc takes the older clone() where there is none. */
-    if (failed == 0)
-        failed = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+    if (failed == 0) /* the other filter says what becomes of it */
+        failed = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone3), 0);
     return failed;
+}
+
+/* 0, or a negative errno. The filter is freed. */
+static int load(scmp_filter_ctx filter, int failed, bool is_logged)
+{
+    if (failed == 0)
+        failed = seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, is_logged);
+    if (failed == 0)
+        failed = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+    if (failed == 0)
+        failed = seccomp_load(filter);
+    seccomp_release(filter);
+    return failed;
+}
+
+/* The flags of clone3() cannot be looked at. glibc takes the older clone() where there is none, for
+ * every thread: a filter of its own, because that is nothing to log. */
+static int hide_clone3(void)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+
+    if (!filter)
+        return -ENOMEM;
+    return load(filter, seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0), false);
+}
+
+static int enter(uint32_t otherwise)
+{
+    scmp_filter_ctx filter = seccomp_init(otherwise);
+
+    return filter ? load(filter, fill(filter), true) : -ENOMEM;
 }
 
 bool sandbox_enter_calls(enum sandbox_calls calls, struct error *err)
 {
     if (calls == SANDBOX_CALLS_OFF)
         return true;
-    scmp_filter_ctx filter =
-        seccomp_init(calls == SANDBOX_CALLS_KILL ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(EPERM));
-    int failed = filter ? fill(filter) : -ENOMEM;
+    int failed = hide_clone3();
 
     if (failed == 0)
-        failed = seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
-    if (failed == 0)
-        failed = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
-    if (failed == 0)
-        failed = seccomp_load(filter);
-    seccomp_release(filter);
+        failed = enter(calls == SANDBOX_CALLS_KILL ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(EPERM));
     return failed == 0 ||
            error_set(err, ERROR_MISCONFIGURED,
                      "seccomp: the filter cannot be loaded: %s; \"off\" does without",
