@@ -138,13 +138,19 @@ def matches(line, patterns):
     return any(re.search(pattern, line) for pattern in patterns)
 
 
-def make_template(folder, tool, sql):
+def make_cluster(folder):
+    """One that nobody has touched, and that does not run yet."""
     cluster = Cluster(folder)
     subprocess.run([BIN / "initdb", "-D", cluster.data, "-U", "postgres", "--auth=trust",
                     "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"],
                    check=True, capture_output=True)
     with open(cluster.data / "postgresql.conf", "a", encoding="ascii") as file:
         file.write(SETTINGS)
+    return cluster
+
+
+def make_template(folder, tool, sql):
+    cluster = make_cluster(folder)
     cluster.start()
     try:
         cluster.psql("-c", f"CREATE DATABASE {DATABASE}", database="postgres")
