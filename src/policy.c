@@ -41,15 +41,21 @@ static const unsigned needed[OPERATION_MAX] = {
     [OPERATION_RENEW] = CAPABILITY_UPDATE,    [OPERATION_ROLLBACK] = CAPABILITY_UPDATE,
 };
 
+static size_t bit_of(unsigned capability)
+{
+    size_t bit = (size_t)__builtin_ctz(capability);
+
+    assert(bit < CAPABILITIES);
+    return bit;
+}
+
 const char *capability_name(enum capability capability)
 {
-    static const char *const names[] = {"deny",    "create",   "read", "update",
+    static const char *const names[CAPABILITIES] = {"deny",    "create",   "read", "update",
                                         "delete",  "list",     "sudo", "patch",
                                         "recover", "subscribe"};
-    size_t bit = (size_t)__builtin_ctz((unsigned)capability);
 
-    assert(bit < sizeof names / sizeof *names);
-    return names[bit];
+    return names[bit_of(capability)];
 }
 
 /* Sorts the rules and unites those of one pattern, whichever policies they came from. */
@@ -114,6 +120,13 @@ static void index_rules(struct policy *policy)
     policy->wildcards = prefixes + policy->prefix_count;
 }
 
+static void set_source(struct policy_rule *rule, uint64_t source)
+{
+    rule->sources = source;
+    for (size_t bit = 0; bit < CAPABILITIES; bit++)
+        rule->grantors[bit] = rule->capabilities >> bit & 1 ? source : 0;
+}
+
 /* Appends the rules of source number index. */
 static bool read_source(const struct policy_source *source, size_t index,
                         struct policy_rules *rules, struct error *err)
@@ -125,7 +138,7 @@ static bool read_source(const struct policy_source *source, size_t index,
         return false;
     }
     for (size_t i = before; i < rules->count; i++)
-        rules->list[i].sources = UINT64_C(1) << (index < 63 ? index : 63);
+        set_source(&rules->list[i], UINT64_C(1) << (index < 63 ? index : 63));
     return true;
 }
 
@@ -402,6 +415,8 @@ struct policy_decision policy_evaluate(const struct policy *policy,
         return decision;
     decision.reason = decide(rule, request, &decision.parameter);
     decision.allowed = decision.reason == POLICY_GRANTED;
+    if (decision.allowed)
+        decision.grantors = rule->grantors[bit_of(needed[operation])];
     decision.sudo = (rule->capabilities & CAPABILITY_SUDO) != 0;
     return decision;
 }

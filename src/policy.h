@@ -31,6 +31,8 @@ enum capability {
     CAPABILITY_SUBSCRIBE = 1 << 9,
 };
 
+enum { CAPABILITIES = 10 };
+
 struct policy_source {
     const char *name; /* for messages */
     const char *text; /* HCL or JSON */
@@ -89,6 +91,8 @@ struct policy_decision {
     enum policy_reason reason;
     const char *parameter; /* which one, with the last three reasons; NULL: any. The policy's
                               or the request's */
+    uint64_t grantors; /* allowed: bit n: policy_compile's sources[n] grants the capability on
+                          the selected rule's path; the last bit stands for all from there on */
 };
 
 /* The decision for one request. No rule matches: neither allowed nor sudo. */

@@ -143,6 +143,8 @@ bool policy_rule_merge(struct policy_rule *rule, const struct policy_rule *other
                        struct error *err)
 {
     rule->sources |= other->sources;
+    for (size_t bit = 0; bit < CAPABILITIES; bit++)
+        rule->grantors[bit] |= other->grantors[bit];
     rule->capabilities |= other->capabilities;
     if (rule->capabilities & CAPABILITY_DENY) {
         rule->capabilities = CAPABILITY_DENY;

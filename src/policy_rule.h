@@ -8,6 +8,7 @@
 #define POLICY_RULE_H
 
 #include "error.h"
+#include "policy.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -46,6 +47,7 @@ struct policy_rule {
     json_t *allowed, *denied; /* ours: name in lower case → list of values; NULL: none */
     json_t *required;         /* ours: list of names in lower case; NULL: none */
     uint64_t sources;         /* as in struct policy_explanation */
+    uint64_t grantors[CAPABILITIES]; /* those of them that have the capability of that bit */
 };
 
 /* A list that grows; zeroed, it is empty. */
