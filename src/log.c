@@ -71,22 +71,10 @@ static void escape(char *out, size_t size, const char *text)
     size_t used = 0;
     size_t left = strlen(text);
 
-    while (left > 0 && used + 8 < size) {
-        size_t length = utf8_sequence(text, left);
-        unsigned char c = (unsigned char)*text;
-        if (length == 0) {
-            used += (size_t)snprintf(out + used, size - used, "\\ufffd");
-            length = 1;
-        } else if (c < 0x20 || c == 0x7F) {
-            used += (size_t)snprintf(out + used, size - used, "\\u%04x", c);
-        } else if (output_format == LOG_FORMAT_JSON && (c == '"' || c == '\\')) {
-            used += (size_t)snprintf(out + used, size - used, "\\%c", c);
-        } else {
-            memcpy(out + used, text, length);
-            used += length;
-        }
-        text += length;
-        left -= length;
+    while (left > 0 && used + UTF8_ESCAPED_MAX < size) {
+        if (output_format == LOG_FORMAT_JSON && (*text == '"' || *text == '\\'))
+            out[used++] = '\\';
+        used += utf8_escape(out + used, &text, &left);
     }
     out[used] = '\0';
 }

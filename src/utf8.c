@@ -86,17 +86,52 @@ static uint32_t decode(const char *text, size_t length)
     return c;
 }
 
+static bool shows(uint32_t c)
+{
+    for (size_t i = 0; i < sizeof unprintable / sizeof *unprintable; i++) {
+        if (c >= unprintable[i].low && c <= unprintable[i].high)
+            return false;
+    }
+    return true;
+}
+
 bool utf8_printable(const char *text)
 {
     size_t left = strlen(text), length;
 
     for (; left > 0; text += length, left -= length) {
         length = utf8_sequence(text, left);
-        uint32_t c = length > 0 ? decode(text, length) : 0;
-        for (size_t i = 0; i < sizeof unprintable / sizeof *unprintable; i++) {
-            if (c >= unprintable[i].low && c <= unprintable[i].high)
-                return false;
-        }
+        if (!shows(length > 0 ? decode(text, length) : 0))
+            return false;
     }
     return true;
+}
+
+static size_t escape_unit(char *out, uint32_t unit)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    out[0] = '\\';
+    out[1] = 'u';
+    for (int i = 0; i < 4; i++)
+        out[2 + i] = digits[unit >> (12 - 4 * i) & 0xF];
+    return 6;
+}
+
+size_t utf8_escape(char out[static UTF8_ESCAPED_MAX], const char **text, size_t *left)
+{
+    const char *from = *text;
+    size_t length = utf8_sequence(from, *left);
+    uint32_t c = length > 0 ? decode(from, length) : 0xFFFD;
+
+    *text += length > 0 ? length : 1;
+    *left -= length > 0 ? length : 1;
+    if (length > 0 && ((c >= 0x20 && c < 0x7F) || shows(c))) {
+        memcpy(out, from, length);
+        return length;
+    }
+    if (c < 0x10000)
+        return escape_unit(out, c);
+    escape_unit(out, 0xD800 + ((c - 0x10000) >> 10));
+    return 6 + escape_unit(out + 6, 0xDC00 + ((c - 0x10000) & 0x3FF));
 }

@@ -25,4 +25,11 @@ bool utf8_valid(const char *text);
  * points that mean nothing yet pass. */
 bool utf8_printable(const char *text);
 
+enum { UTF8_ESCAPED_MAX = 12 };
+
+/* Writes the character at *text, which has *left bytes (at least 1), as it may stand in any log:
+ * as it is if it shows, else as \uXXXX, two of them beyond U+FFFF, and \ufffd for a byte that is
+ * no UTF-8. Returns how many bytes that are, without a NUL, and moves *text and *left behind it. */
+size_t utf8_escape(char out[static UTF8_ESCAPED_MAX], const char **text, size_t *left);
+
 #endif
