@@ -16,7 +16,8 @@ MIGRATIONS = \
 	%D%/migrations/0014_migrations.sql \
 	%D%/migrations/0015_operator.sql \
 	%D%/migrations/0016_record.sql \
-	%D%/migrations/0017_memory.sql
+	%D%/migrations/0017_memory.sql \
+	%D%/migrations/0018_audit.sql
 QUERIES = \
 	%D%/queries/partition.sql \
 	%D%/queries/partition-add.sql \

@@ -60,6 +60,7 @@ static bool evaluate(const struct policy *policy, struct caller *caller,
                                                               });
 
     caller->sudo = decision.sudo;
+    caller->grantors = decision.grantors;
     return decision.allowed && (decision.sudo || !match->sudo);
 }
 

@@ -9,6 +9,7 @@
 #include "error.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct arena;
 struct caller;

@@ -105,6 +105,17 @@ static bool set_mode(void *member, const json_t *value, const char **wanted)
     return true;
 }
 
+/* Nobody runs a log, and no program may be made of one. */
+static bool set_audit_mode(void *member, const json_t *value, const char **wanted)
+{
+    bool good = set_mode(member, value, wanted) && (*(mode_t *)member & 0111) == 0 &&
+                (*(mode_t *)member & 0600) == 0600;
+
+    *wanted = "an octal number in quotes, such as \"0600\", that lets the owner read and write "
+              "and nobody execute";
+    return good;
+}
+
 /* 1048576, "64KiB", "1MiB": 1 KiB to 1 GiB. */
 static bool set_size(void *member, const json_t *value, const char **wanted)
 {
@@ -176,6 +187,23 @@ static bool set_seccomp(void *member, const json_t *value, const char **wanted)
     return json_is_string(value) && sandbox_calls_parse(json_string_value(value), member);
 }
 
+static bool set_boolean(void *member, const json_t *value, const char **wanted)
+{
+    *wanted = "true or false";
+    *(bool *)member = json_is_true(value);
+    return json_is_boolean(value) ||
+           (json_is_string(value) && text_parse_bool(json_string_value(value), member));
+}
+
+static bool set_path(void *member, const json_t *value, const char **wanted)
+{
+    const char *text = json_string_value(value);
+    bool good = text && *text == '/' && set_string(member, value, wanted);
+
+    *wanted = "an absolute path";
+    return good;
+}
+
 static bool set_log_level(void *member, const json_t *value, const char **wanted)
 {
     *wanted = "trace, debug, info, warn or error";
@@ -206,6 +234,10 @@ static bool set_log_format(void *member, const json_t *value, const char **wante
     X("listener", shutdown_timeout, shutdown_ms, "\"10s\"", set_timeout)                     \
     X("cache", max_staleness, max_staleness_ms, "\"50ms\"", set_staleness)                   \
     X("cache", max_bytes, max_bytes, "\"64MiB\"", set_size)                                  \
+    X("audit", file_path, audit_path, NULL, set_path)                                        \
+    X("audit", mode, audit_mode, "\"0600\"", set_audit_mode)                                 \
+    X("audit", hmac_accessor, hmac_accessor, "true", set_boolean)                            \
+    X("audit", elide_list_responses, elide_list_responses, "false", set_boolean)             \
     X("", api_version, api_version, "\"2.1.0\"", set_string)                                 \
     X("", seccomp, seccomp, "\"enforce\"", set_seccomp)                                       \
     X("", log_level, log_level, "\"info\"", set_log_level)                                   \
@@ -231,9 +263,9 @@ enum { KEYS = sizeof keys / sizeof *keys };
 /* Blocks and the label that each must have; NULL: none. */
 static const struct {
     const char *name, *label;
-} blocks[] = {{"storage", "postgresql"}, {"listener", "fastcgi"}, {"cache", NULL}};
+} blocks[] = {{"storage", "postgresql"}, {"listener", "fastcgi"}, {"cache", NULL}, {"audit", "file"}};
 
-enum { BLOCKS = sizeof blocks / sizeof *blocks };
+enum { BLOCKS = sizeof blocks / sizeof *blocks, AUDIT = BLOCKS - 1 };
 
 struct reader {
     struct config *config;
@@ -330,6 +362,9 @@ static bool check_whole(const struct reader *reader)
     if (!config->connection_url)
         return error_set(reader->err, ERROR_MISCONFIGURED,
                          "%s: storage connection_url: must be set", reader->file_name);
+    if (reader->seen_blocks[AUDIT] && !config->audit_path)
+        return error_set(reader->err, ERROR_MISCONFIGURED, "%s: audit file_path: must be set",
+                         reader->file_name);
     if (config->max_connections > config->threads / 2)
         return error_set(reader->err, ERROR_MISCONFIGURED,
                          "%s: storage max_connections: must be at most half of listener threads "
@@ -420,6 +455,7 @@ void config_fini(struct config *config)
     free(config->connection_url);
     free(config->address);
     free(config->peer_users);
+    free(config->audit_path);
     free(config->api_version);
     *config = (struct config){.connection_url = NULL};
 }

@@ -28,6 +28,9 @@ struct config { /* strings are ours */
     unsigned request_ms, shutdown_ms;
     unsigned max_staleness_ms; /* nothing is remembered yet, which is within any bound */
     size_t max_bytes;
+    char *audit_path; /* NULL: there is no audit log */
+    mode_t audit_mode;
+    bool hmac_accessor, elide_list_responses;
     char *api_version;
     enum sandbox_calls seccomp;
     enum log_level log_level;
@@ -36,7 +39,7 @@ struct config { /* strings are ours */
 
 /* A row of the table. */
 struct config_key {
-    const char *block; /* "storage", "listener", "cache"; "": the top level */
+    const char *block; /* "storage", "listener", "cache", "audit"; "": the top level */
     const char *name;
     const char *default_text; /* as the file would have it; NULL: not set by default */
 };

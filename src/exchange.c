@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "exchange.h"
 
+#include "audit.h"
 #include "authenticate.h"
 #include "authorise.h"
 #include "error.h"
@@ -85,19 +86,29 @@ static void forget(struct call *call, struct caller *caller)
     response_fini(call->response);
 }
 
-/* Lets the request in and has it answered. A refusal, or that something is not there, is never
- * said from memory: then the database is asked all over. What was written is not: that came to
- * a statement of its own. */
+/* Lets the request in. A refusal is never said from memory: then the database is asked. */
+static bool enter(struct call *call, struct caller *caller, struct credential *credential,
+                  bool schema_fits, struct error *err)
+{
+    if (admit(call, caller, credential, schema_fits, err))
+        return true;
+    if (!caller->is_remembered)
+        return false;
+    forget(call, caller);
+    credential->asks_database = true;
+    return admit(call, caller, credential, schema_fits, err);
+}
+
+/* Has it answered. That something is not there is never said from memory either: then the
+ * database is asked all over. What was written is not: that came to a statement of its own. */
 static bool answer(struct call *call, struct caller *caller, struct credential *credential,
                    bool schema_fits, struct error *err)
 {
     enum operation operation = call->match->operation;
-    bool admitted = admit(call, caller, credential, schema_fits, err);
 
-    if (admitted && handle(call, err))
+    if (handle(call, err))
         return true;
-    if (!caller->is_remembered ||
-        (admitted && operation != OPERATION_READ && operation != OPERATION_LIST))
+    if (!caller->is_remembered || (operation != OPERATION_READ && operation != OPERATION_LIST))
         return false;
     forget(call, caller);
     credential->asks_database = true;
@@ -108,11 +119,12 @@ void exchange_serve(const struct exchange *exchange, const struct input *input,
                     const struct output *output, struct arena *arena)
 {
     struct request request;
-    struct match match;
+    struct match match = {.route = NULL};
     struct credential credential = {.cache = exchange->cache};
     struct caller caller = {.known = false};
     struct response response = {.mount_type = ""};
     struct error err = {.code = ERROR_NONE};
+    struct audit_pair pair;
     struct call call = {
         .db = exchange->db,
         .api_version = exchange->api_version,
@@ -127,7 +139,10 @@ void exchange_serve(const struct exchange *exchange, const struct input *input,
     bool ok = request_parse(&request, input, exchange->max_request_size, arena, &err);
     log_set_request_id(request.id);
     ok = ok && route_find(&match, request.path, request.operation, arena, &err) &&
+         enter(&call, &caller, &credential, exchange->schema_fits, &err);
+    ok = audit_request(exchange->audit, &pair, &call, ok, &err) &&
          answer(&call, &caller, &credential, exchange->schema_fits, &err);
+    ok = audit_response(exchange->audit, &pair, &call, ok, &err);
     if (ok) { /* a first attempt may have failed */
         err.code = ERROR_NONE;
         err.detail[0] = '\0';

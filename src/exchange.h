@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 struct arena;
+struct audit;
 struct cache;
 struct db;
 struct input;
@@ -21,6 +22,7 @@ struct exchange {
     bool schema_fits;        /* false: who needs the database gets 503 */
     size_t max_request_size; /* bytes of a body */
     const char *api_version; /* the Vault whose API is followed */
+    struct audit *audit;     /* NULL: there is no audit log */
 };
 
 /* Serves one request. The arena is the request's; it is the caller's to reset. */

@@ -4,6 +4,7 @@
 #include "arena.h"
 #include "text.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -61,4 +62,23 @@ size_t namespace_path_length(const char *path)
         segment += length + (segment[length] == '/');
     }
     return 0;
+}
+
+/* sql/migrations/0011_namespaces.sql says why. */
+void namespace_path_label(char out[static NAMESPACE_LABEL_SIZE], const char *path, int64_t id)
+{
+    static const char digits[] =
+        "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    const int64_t count = 916132832; /* 62 to the fifth */
+    int64_t place = id % count * 387420489 % count;
+    char label[6] = "";
+
+    for (size_t i = 0; i < 5; i++, place /= 62)
+        label[i] = digits[place % 62];
+    if (*path == '\0')
+        text_format(out, NAMESPACE_LABEL_SIZE, "root");
+    else if (id < count)
+        text_format(out, NAMESPACE_LABEL_SIZE, "%s", label);
+    else
+        text_format(out, NAMESPACE_LABEL_SIZE, "%" PRId64 "%s", id / count, label);
 }

@@ -10,6 +10,7 @@
 #include "error.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct arena;
 
@@ -24,5 +25,11 @@ const char *namespace_path_read(const char *what, enum error_code code, const ch
  * segment that no namespace can be called, because every path of the API begins with one of
  * those. 0 if none of them occurs. */
 size_t namespace_path_length(const char *path);
+
+enum { NAMESPACE_LABEL_SIZE = 24 };
+
+/* What the API calls the id of a namespace: "root" for the one whose path is "", else what
+ * namespace_label() of the schema makes of it. */
+void namespace_path_label(char out[static NAMESPACE_LABEL_SIZE], const char *path, int64_t id);
 
 #endif

@@ -16,6 +16,7 @@ struct policy_set {
     struct policy *policy; /* NULL: root, or a fault. Ours */
     char *fault;           /* what does not compile; NULL: nothing. Ours */
     json_t *names;         /* ours */
+    bool *exists;          /* of each name. Ours */
 };
 
 static const char *name_of(const json_t *pair)
@@ -44,6 +45,7 @@ static bool compile(struct policy_set *set, const json_t *policies, struct error
     {
         const char *text = text_of(pair);
         total += text ? strlen(text) : 0;
+        set->exists[i] = text != NULL;
         if (text && total <= TEXT_MAX)
             sources[count++] = (struct policy_source){name_of(pair), text, strlen(text)};
     }
@@ -61,6 +63,8 @@ static bool copy_names(struct policy_set *set, const json_t *policies)
     size_t i;
     bool good = (set->names = json_array()) != NULL;
 
+    set->exists = calloc(json_array_size(policies) + 1, sizeof *set->exists);
+    good = good && set->exists;
     json_array_foreach(policies, i, pair)
         good = good && json_array_append(set->names, json_array_get(pair, 0)) == 0;
     return good;
@@ -93,6 +97,7 @@ void policy_set_free(struct policy_set *set)
     policy_free(set->policy);
     free(set->fault);
     json_decref(set->names);
+    free(set->exists);
     free(set);
 }
 
@@ -125,6 +130,15 @@ size_t policy_set_count(const struct policy_set *set)
 const char *policy_set_name(const struct policy_set *set, size_t i)
 {
     return json_string_value(json_array_get(set->names, i));
+}
+
+bool policy_set_grants(const struct policy_set *set, size_t i, uint64_t grantors)
+{
+    size_t source = 0; /* those that do not exist were not compiled */
+
+    for (size_t k = 0; k < i; k++)
+        source += set->exists[k];
+    return set->is_root || (set->exists[i] && (grantors >> (source < 63 ? source : 63) & 1));
 }
 
 size_t policy_set_size(const struct policy_set *set)

@@ -11,6 +11,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct policy;
 struct policy_set; /* opaque */
@@ -34,6 +35,10 @@ bool policy_set_is_good(const struct policy_set *set); /* whether there is no su
 /* Their names, in their order. */
 size_t policy_set_count(const struct policy_set *set);
 const char *policy_set_name(const struct policy_set *set, size_t i);
+
+/* Whether number i is among grantors, of a struct policy_decision of policy_set_compiled. Of
+ * what root allows root is. */
+bool policy_set_grants(const struct policy_set *set, size_t i, uint64_t grantors);
 
 /* Bytes that it takes, about. */
 size_t policy_set_size(const struct policy_set *set);

@@ -27,9 +27,13 @@ static const char filtered_collection[] = "sys/plugins/runtimes/catalog?type=";
 static const struct {
     const char *name;
     size_t offset;
+    bool only_recorded;
 } table[] = {
-#define X(name, member) {#name, offsetof(struct parameters, member)},
+#define X(name, member) {#name, offsetof(struct parameters, member), false},
     REQUEST_PARAMETERS(X)
+#undef X
+#define X(name, member) {#name, offsetof(struct parameters, member), true},
+    REQUEST_RECORDED_HEADERS(X)
 #undef X
 };
 
@@ -74,7 +78,10 @@ static bool collect_parameters(struct parameters *parameters, char *const *envir
             if (strncmp(*environment, table[i].name, length) != 0 || table[i].name[length])
                 continue;
             const char **value = (const char **)((char *)parameters + table[i].offset);
-            if (!check_parameter(table[i].name, *value, equals + 1, err))
+            if (table[i].only_recorded && *value)
+                continue;
+            if (!table[i].only_recorded &&
+                !check_parameter(table[i].name, *value, equals + 1, err))
                 return false;
             *value = equals + 1;
         }

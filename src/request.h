@@ -27,6 +27,7 @@ struct arena;
     X(CONTENT_TYPE, content_type)                                                            \
     X(CONTENT_LENGTH, content_length)                                                        \
     X(REMOTE_ADDR, remote_address)                                                           \
+    X(REMOTE_PORT, remote_port)                                                              \
     X(REQUEST_ID, request_id)                                                                \
     X(RUNTIME_CATALOG_NAMESPACE, site)                                                       \
     X(HTTP_X_VAULT_TOKEN, token)                                                             \
@@ -36,9 +37,16 @@ struct arena;
     X(HTTP_X_VAULT_POLICY_OVERRIDE, policy_override)                                         \
     X(HTTP_X_VAULT_RECOVER_SNAPSHOT_ID, recover_snapshot_id)
 
+/* Headers that nothing depends on: they go to the audit log as they are, the first of a name. */
+#define REQUEST_RECORDED_HEADERS(X)                                                          \
+    X(HTTP_USER_AGENT, user_agent)                                                           \
+    X(HTTP_CORRELATION_ID, correlation_id)                                                   \
+    X(HTTP_X_CORRELATION_ID, x_correlation_id)
+
 struct parameters { /* as sent; NULL: not sent */
 #define X(name, member) const char *member;
     REQUEST_PARAMETERS(X)
+    REQUEST_RECORDED_HEADERS(X)
 #undef X
 };
 

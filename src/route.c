@@ -2,6 +2,7 @@
 #include "route.h"
 
 #include "arena.h"
+#include "handler_audit.h"
 #include "handler_capability.h"
 #include "handler_help.h"
 #include "handler_namespace.h"
@@ -111,6 +112,12 @@ static const struct route_field token_fields[] = {
     {"token", "string", "The token that is meant."},
     {"accessor", "string", "The accessor of the token that is meant."},
     {"increment", "duration", "How long it is to live from now on."},
+    {NULL, NULL, NULL},
+};
+
+static const struct route_field audit_hash_fields[] = {
+    {"path", "string", "The audit log, from the path: file."},
+    {"input", "string", "The text that is to be hashed."},
     {NULL, NULL, NULL},
 };
 
@@ -274,6 +281,8 @@ static const struct route routes[] = {
         [OPERATION_UPDATE] = {handler_namespace_write, NULL},
         [OPERATION_PATCH] = {handler_namespace_patch, NULL},
         [OPERATION_DELETE] = {handler_namespace_delete, NULL}),
+    SYS("audit-hash/{rest}", "The hash of a text as the audit log has it.", audit_hash_fields,
+        [OPERATION_UPDATE] = {handler_audit_hash, NULL}),
     SYS("capabilities", "What a token may do on paths.", capability_fields,
         [OPERATION_UPDATE] = {handler_capability_token, NULL}),
     SYS("capabilities-self", "What the caller may do on paths.", capability_fields,

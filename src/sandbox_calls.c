@@ -55,6 +55,7 @@ bool sandbox_enter_calls(enum sandbox_calls calls, struct error *err)
     X(fstat) X(fstat64) X(stat) X(stat64) X(lstat) X(lstat64) X(newfstatat) X(fstatat64)     \
     X(statx) X(access) X(faccessat) X(faccessat2) X(readlink) X(readlinkat) X(getcwd)        \
     X(unlink) X(unlinkat) /* the path of a socket of our own, at the stop */                 \
+    X(flock) X(ftruncate) X(ftruncate64) X(fchmod) /* the audit log */                       \
     /* memory, threads and locks */                                                          \
     X(brk) X(munmap) X(mremap) X(madvise)                                                    \
     X(futex) X(futex_time64) X(set_robust_list) X(rseq) X(sched_yield) X(gettid)             \

@@ -1,13 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 #include "secret.h"
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/params.h>
 #include <openssl/rand.h>
 
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* libcrypto takes four times as long to make a context as to use one again, and a context serves
+ * one thread at a time: those that nobody uses just now wait here for the next to come. */
+struct secret_hmac {
+    EVP_MAC_CTX *keyed; /* what new ones are copied from */
+    pthread_mutex_t mutex; /* guards idle and count */
+    EVP_MAC_CTX *idle[32];
+    size_t count;
+};
 
 bool secret_hash(unsigned char out[static SECRET_HASH_SIZE], const void *bytes, size_t length)
 {
@@ -17,15 +30,99 @@ bool secret_hash(unsigned char out[static SECRET_HASH_SIZE], const void *bytes, 
            size == SECRET_HASH_SIZE;
 }
 
+static void write_hex(char *out, const unsigned char hash[static SECRET_HASH_SIZE])
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < SECRET_HASH_SIZE; i++) {
+        *out++ = digits[hash[i] >> 4];
+        *out++ = digits[hash[i] & 0xF];
+    }
+    *out = '\0';
+}
+
 bool secret_hash_text(char out[static SECRET_HASH_TEXT + 1], const void *bytes, size_t length)
 {
     unsigned char hash[SECRET_HASH_SIZE];
 
     if (!secret_hash(hash, bytes, length))
         return false;
-    for (size_t i = 0; i < sizeof hash; i++)
-        snprintf(out + 2 * i, 3, "%02x", hash[i]);
+    write_hex(out, hash);
     return true;
+}
+
+struct secret_hmac *secret_hmac_new(const char *key)
+{
+    static char digest[] = "SHA256";
+    const OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_end(),
+    };
+    struct secret_hmac *hmac = calloc(1, sizeof *hmac);
+    EVP_MAC *algorithm = EVP_MAC_fetch(NULL, OSSL_MAC_NAME_HMAC, NULL);
+
+    if (hmac) {
+        pthread_mutex_init(&hmac->mutex, NULL);
+        hmac->keyed = EVP_MAC_CTX_new(algorithm);
+    }
+    EVP_MAC_free(algorithm);
+    if (hmac && hmac->keyed &&
+        EVP_MAC_init(hmac->keyed, (const unsigned char *)key, strlen(key), parameters) == 1)
+        return hmac;
+    secret_hmac_free(hmac);
+    return NULL;
+}
+
+void secret_hmac_free(struct secret_hmac *hmac)
+{
+    if (!hmac)
+        return;
+    while (hmac->count > 0)
+        EVP_MAC_CTX_free(hmac->idle[--hmac->count]);
+    EVP_MAC_CTX_free(hmac->keyed);
+    pthread_mutex_destroy(&hmac->mutex);
+    free(hmac);
+}
+
+static EVP_MAC_CTX *take_context(struct secret_hmac *hmac)
+{
+    EVP_MAC_CTX *context = NULL;
+
+    pthread_mutex_lock(&hmac->mutex);
+    if (hmac->count > 0)
+        context = hmac->idle[--hmac->count];
+    pthread_mutex_unlock(&hmac->mutex);
+    return context ? context : EVP_MAC_CTX_dup(hmac->keyed);
+}
+
+static void put_context(struct secret_hmac *hmac, EVP_MAC_CTX *context)
+{
+    pthread_mutex_lock(&hmac->mutex);
+    bool kept = hmac->count < sizeof hmac->idle / sizeof *hmac->idle;
+    if (kept)
+        hmac->idle[hmac->count++] = context;
+    pthread_mutex_unlock(&hmac->mutex);
+    if (!kept)
+        EVP_MAC_CTX_free(context);
+}
+
+bool secret_hmac_text(struct secret_hmac *hmac, char out[static SECRET_HMAC_TEXT + 1],
+                      const void *bytes, size_t length)
+{
+    static const char prefix[] = "hmac-sha256:";
+    unsigned char mac[SECRET_HASH_SIZE];
+    size_t size = 0;
+    EVP_MAC_CTX *context = take_context(hmac);
+
+    if (!context)
+        return false;
+    bool good = EVP_MAC_init(context, NULL, 0, NULL) == 1 &&
+                EVP_MAC_update(context, bytes, length) == 1 &&
+                EVP_MAC_final(context, mac, &size, sizeof mac) == 1 && size == sizeof mac;
+    put_context(hmac, context);
+    memcpy(out, prefix, strlen(prefix));
+    write_hex(out + strlen(prefix), mac);
+    return good;
 }
 
 /* count random base62 digits and a NUL. A byte above the last multiple of 62 is thrown away,

@@ -24,6 +24,20 @@ bool secret_hash(unsigned char out[static SECRET_HASH_SIZE], const void *bytes, 
 bool secret_hash_text(char out[static SECRET_HASH_TEXT + 1], const void *bytes, size_t length)
     __attribute__((warn_unused_result));
 
+/* HMAC-SHA256 under one key. Any number of threads may use one at once. */
+struct secret_hmac; /* opaque */
+
+/* The key is copied. NULL: libcrypto failed, or no memory. Ours: secret_hmac_free. */
+struct secret_hmac *secret_hmac_new(const char *key) __attribute__((warn_unused_result));
+void secret_hmac_free(struct secret_hmac *hmac); /* NULL is fine */
+
+enum { SECRET_HMAC_TEXT = 12 + SECRET_HASH_TEXT };
+
+/* "hmac-sha256:" and the HMAC of bytes[length] in lower-case hexadecimal, with a NUL, as Vault
+ * writes it. False: libcrypto failed; out is not to be used. */
+bool secret_hmac_text(struct secret_hmac *hmac, char out[static SECRET_HMAC_TEXT + 1],
+                      const void *bytes, size_t length) __attribute__((warn_unused_result));
+
 /* A new token, a new accessor, a new identifier in the shape of a UUID (8-4-4-4-12 lower-case
  * hexadecimal digits, all random, as Vault's request ids), from the system's random source.
  * False: the source failed; out is not to be used. */

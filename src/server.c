@@ -470,20 +470,32 @@ static void await_stop(struct pool *pool, const sigset_t *signals)
     log_info("stopping: %s", strsignal(received));
 }
 
-/* From here on the only file to change is the path of a socket of our own, which goes at the stop. */
-static bool confine_files(const struct listener *listener, struct error *err)
+/* From here on the only files to change are the audit log, and the path of a socket of our own, which
+ * goes at the stop. */
+static bool confine_files(const struct listener *listener, const char *audit_path,
+                          struct error *err)
 {
-    char folder[sizeof listener->own.path];
-    unsigned count = listener_is_shared(listener) ? 0 : 1;
+    char own[sizeof listener->own.path], *audit = audit_path ? strdup(audit_path) : NULL;
+    struct sandbox_folder folders[2];
+    size_t count = 0;
 
-    text_format(folder, sizeof folder, "%s", listener->own.path);
-    return sandbox_enter_files(&(struct sandbox_folder){.path = dirname(folder)}, count, err);
+    if (audit_path && !audit)
+        return error_exhausted(err);
+    text_format(own, sizeof own, "%s", listener->own.path);
+    if (!listener_is_shared(listener))
+        folders[count++] = (struct sandbox_folder){.path = dirname(own)};
+    if (audit)
+        folders[count++] = (struct sandbox_folder){.path = dirname(audit), .writable = true};
+    bool confined = sandbox_enter_files(folders, count, err);
+    free(audit);
+    return confined;
 }
 
 /* Nobody is accepted before the sandbox is closed. */
 static bool begin(struct pool *pool, struct error *err)
 {
-    pool->accepts = confine_files(&pool->listener, err) && start_threads(pool, err) &&
+    pool->accepts = confine_files(&pool->listener, pool->options->audit_path, err) &&
+                    start_threads(pool, err) &&
                     sandbox_enter_calls(pool->options->seccomp, err) &&
                     start_thread(pool, &pool->acceptor, accept_all, err);
     return pool->accepts;
@@ -503,6 +515,7 @@ bool server_run(const struct server_options *options, unsigned *left, struct err
     collect_signals(&signals);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is write(2)'s to tell */
     signal(SIGUSR1, SIG_IGN); /* to libfcgi it means that no more is to be accepted */
     FCGX_Init();
     bool begun = pool_init(&pool, options, &listener, err) && begin(&pool, err);

@@ -20,6 +20,7 @@ struct output;
 struct server_options {
     struct listener_options listener;
     enum sandbox_calls seccomp;
+    const char *audit_path; /* in whose folder files may be made and written; NULL: none */
     unsigned threads;
     unsigned descriptors; /* that may be open at once, beside connections of the web server: these
                              may have all others */

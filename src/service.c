@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "service.h"
 
+#include "audit.h"
 #include "cache.h"
 #include "cache_gate.h"
 #include "config.h"
@@ -39,6 +40,7 @@ struct generation {
     struct cache *cache;
     struct db *lease_db; /* of one connection */
     struct lease *lease; /* NULL: not started, or there is none to keep */
+    struct audit *audit; /* NULL: there is no audit log */
     unsigned users; /* requests, and the service while it is the current one */
     _Atomic enum fitness fitness;
 };
@@ -68,6 +70,7 @@ static void generation_free(struct generation *generation)
 {
     if (!generation)
         return;
+    audit_close(generation->audit);
     lease_stop(generation->lease);
     cache_free(generation->cache);
     db_close(generation->lease_db);
@@ -203,17 +206,37 @@ static void watch(struct generation *generation)
                   *err.detail ? ": " : "", err.detail);
 }
 
-/* What is remembered is kept true from here on. */
-static bool follow(struct generation *generation, struct error *err)
+static bool open_audit(struct generation *generation, struct error *err)
 {
+    const struct config *config = &generation->config;
+
+    if (!config->audit_path)
+        return true;
+    generation->audit = audit_open(
+        &(struct audit_options){
+            .file_path = config->audit_path,
+            .mode = config->audit_mode,
+            .hmac_accessor = config->hmac_accessor,
+            .elide_list_responses = config->elide_list_responses,
+        },
+        err);
+    return generation->audit != NULL;
+}
+
+
+/* What only serving needs. What is remembered is kept true from here on. */
+static bool begin(struct generation *generation, struct error *err)
+{
+    if (!open_audit(generation, err))
+        return false;
     if (generation->config.max_staleness_ms > 0)
         generation->lease = lease_start(generation->lease_db, generation->cache, err);
     return generation->config.max_staleness_ms == 0 || generation->lease;
 }
 
-bool service_follow(struct service *service, struct error *err)
+bool service_begin(struct service *service, struct error *err)
 {
-    return follow(service->current, err);
+    return begin(service->current, err);
 }
 
 bool service_check(struct service *service, struct error *err)
@@ -276,6 +299,7 @@ void service_serve(void *context, const struct input *input, const struct output
             .schema_fits = generation->fitness != FITNESS_UNFIT,
             .max_request_size = config->max_request_size,
             .api_version = config->api_version,
+            .audit = generation->audit,
         },
         input, output, arena);
     leave(context, generation);
@@ -358,10 +382,13 @@ void service_reload(void *context)
     struct error err;
     struct generation *new = generation_new(service->path, &err);
 
-    if (!new || !may_replace(old, new, &err) || !follow(new, &err)) {
+    if (!new || !may_replace(old, new, &err) || !begin(new, &err)) {
         log_error("configuration not reloaded, the old one stays: %s%s%s", err.text,
                   *err.detail ? ": " : "", err.detail);
         generation_free(new);
+        /* The log was perhaps rotated, which must not wait for a configuration to be mended. */
+        if (!audit_reopen(old->audit, &err))
+            log_error("%s", err.text);
         return;
     }
     warn_of_restart(&old->config, &new->config);

@@ -32,8 +32,9 @@ struct db *service_db(const struct service *service);
 bool service_check(struct service *service, struct error *err)
     __attribute__((warn_unused_result));
 
-/* Begins to keep true what is remembered; before that nothing is. False with *err. */
-bool service_follow(struct service *service, struct error *err)
+/* Opens the audit log, and begins to keep true what is remembered; before that nothing is. To be
+ * called once, before the first request. False with *err. */
+bool service_begin(struct service *service, struct error *err)
     __attribute__((warn_unused_result));
 
 /* Serves one request; for any number of threads at once. context is the struct service. */

@@ -6,6 +6,9 @@ noinst_LIBRARIES += libcatalog.a
 libcatalog_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(LIBPQ_CFLAGS) $(LIBCRYPTO_CFLAGS) $(FCGI_CFLAGS) $(SECCOMP_CFLAGS)
 libcatalog_a_SOURCES = \
 	%D%/arena.c %D%/arena.h \
+	%D%/audit.c %D%/audit.h \
+	%D%/audit_file.c %D%/audit_file.h \
+	%D%/audit_record.c %D%/audit_record.h \
 	%D%/authenticate.c %D%/authenticate.h \
 	%D%/authorise.c %D%/authorise.h \
 	%D%/base64.c %D%/base64.h \
@@ -24,6 +27,7 @@ libcatalog_a_SOURCES = \
 	%D%/field.c %D%/field.h \
 	%D%/go_json.c %D%/go_json.h \
 	%D%/handler.h \
+	%D%/handler_audit.c %D%/handler_audit.h \
 	%D%/handler_capability.c %D%/handler_capability.h \
 	%D%/handler_help.c %D%/handler_help.h \
 	%D%/handler_namespace.c %D%/handler_namespace.h \
@@ -37,6 +41,7 @@ libcatalog_a_SOURCES = \
 	%D%/hcl.c %D%/hcl.h \
 	%D%/hcl_json.c %D%/hcl_json.h \
 	%D%/hcl_tree.c %D%/hcl_tree.h \
+	%D%/json_text.c %D%/json_text.h \
 	%D%/listener.c %D%/listener.h \
 	%D%/lease.c %D%/lease.h \
 	%D%/lease_rules.c %D%/lease_rules.h \
@@ -64,6 +69,7 @@ libcatalog_a_SOURCES = \
 	%D%/semver.c %D%/semver.h \
 	%D%/server.c %D%/server.h \
 	%D%/service.c %D%/service.h \
+	%D%/store_audit.c %D%/store_audit.h \
 	%D%/store_caller.c %D%/store_caller.h \
 	%D%/store_history.c %D%/store_history.h \
 	%D%/store_namespace.c %D%/store_namespace.h \
@@ -89,6 +95,7 @@ bin_PROGRAMS += runtime-catalog
 runtime_catalog_CFLAGS = $(libcatalog_a_CFLAGS)
 runtime_catalog_SOURCES = \
 	%D%/tool.c %D%/tool.h \
+	%D%/tool_audit.c \
 	%D%/tool_flags.c \
 	%D%/tool_history.c \
 	%D%/tool_io.c \
@@ -142,3 +149,15 @@ EXTRA_DIST += \
 	%D%/runtime-catalogd.socket.in \
 	%D%/sysusers.conf \
 	%D%/tmpfiles.conf
+
+# Under the name by which logrotate finds it. One that is there already may be the operator's.
+EXTRA_DIST += %D%/logrotate.conf
+LOGROTATE = $(DESTDIR)$(sysconfdir)/logrotate.d/runtime-catalog
+install-data-local: install-logrotate
+install-logrotate:
+	$(MKDIR_P) "$(DESTDIR)$(sysconfdir)/logrotate.d"
+	test -e "$(LOGROTATE)" || $(INSTALL_DATA) "$(srcdir)/%D%/logrotate.conf" "$(LOGROTATE)"
+uninstall-local: uninstall-logrotate
+uninstall-logrotate:
+	rm -f "$(LOGROTATE)"
+.PHONY: install-logrotate uninstall-logrotate

@@ -32,18 +32,26 @@ enum {
     LINE,
     ENDS_AT,
     BOUND_CIDRS,
+    DISPLAY_NAME,
+    META,
+    ISSUED_AT,
+    TTL,
+    USES_LEFT,
     SERVER,
     OBJECT
 };
 
 /* The content of a caller's entry; its texts follow, each with its NUL: the accessor, the path of
- * the token's namespace, its networks ("": any). */
+ * the token's namespace, its networks ("": any), its display name and meta. */
 struct memory {
     struct cache_entry *policies; /* held */
     int64_t namespace_id;
     int64_t ends_at; /* microseconds since 1970, by the database's clock; INT64_MAX: never */
+    struct caller_facts facts; /* without their texts */
     char texts[];
 };
+
+enum { TEXTS = 5 };
 
 void credential_parameters(struct db_parameter parameters[static CREDENTIAL_PARAMETERS],
                            const struct credential *credential, bool spend)
@@ -105,6 +113,11 @@ static const struct policy_set *set_in(const struct cache_entry *entry)
     return set;
 }
 
+static const char *next_text(const char *text)
+{
+    return text + strlen(text) + 1;
+}
+
 /* The caller, if it may be let in: who may not is none of memory's business. */
 static bool recall_caller(const struct credential *credential, const struct cache_view *view,
                           struct caller *caller)
@@ -117,8 +130,8 @@ static bool recall_caller(const struct credential *credential, const struct cach
         return false;
     const struct memory *memory = cache_bytes(entry);
     const char *accessor = memory->texts;
-    const char *token_namespace = accessor + strlen(accessor) + 1;
-    const char *networks = token_namespace + strlen(token_namespace) + 1;
+    const char *token_namespace = next_text(accessor);
+    const char *networks = next_text(token_namespace);
     bool good = view->database_us < memory->ends_at &&
                 (!*networks || network_list_has(networks, credential->address));
     *caller = (struct caller){
@@ -129,8 +142,11 @@ static bool recall_caller(const struct credential *credential, const struct cach
         .accessor = accessor,
         .token_namespace = token_namespace,
         .policies = set_in(memory->policies),
+        .facts = memory->facts,
         .entry = entry,
     };
+    caller->facts.display_name = next_text(networks);
+    caller->facts.meta = next_text(caller->facts.display_name);
     return good;
 }
 
@@ -226,6 +242,28 @@ static struct cache_entry *policies_of(struct cache *cache, const char *text, st
     return entry ? entry : compile(cache, &key, text, err);
 }
 
+/* "" for null. NULL: out of memory. */
+static const char *copy_text(const struct db_result *result, unsigned column, struct arena *arena)
+{
+    const char *text = db_result_text(result, 0, column);
+
+    return arena_strdup(arena, text ? text : "");
+}
+
+static bool read_facts(const struct db_result *result, struct arena *arena,
+                       struct caller_facts *facts)
+{
+    *facts = (struct caller_facts){
+        .token_namespace_id = number_of(db_result_text(result, 0, TOKEN_NAMESPACE_ID), 0),
+        .display_name = copy_text(result, DISPLAY_NAME, arena),
+        .meta = copy_text(result, META, arena),
+        .issued_at = number_of(db_result_text(result, 0, ISSUED_AT), 0),
+        .ttl = number_of(db_result_text(result, 0, TTL), 0),
+        .uses_left = number_of(db_result_text(result, 0, USES_LEFT), 0),
+    };
+    return facts->display_name && facts->meta;
+}
+
 static bool read_caller(const struct db_result *result, struct cache *cache,
                         struct arena *arena, struct caller *caller, struct error *err)
 {
@@ -234,9 +272,10 @@ static bool read_caller(const struct db_result *result, struct cache *cache,
     if (!caller->address_allowed)
         return true;
     caller->namespace_id = number_of(db_result_text(result, 0, NAMESPACE_ID), 0);
-    caller->accessor = arena_strdup(arena, db_result_text(result, 0, ACCESSOR));
-    caller->token_namespace = arena_strdup(arena, db_result_text(result, 0, TOKEN_NAMESPACE));
-    if (!caller->accessor || !caller->token_namespace)
+    caller->accessor = copy_text(result, ACCESSOR, arena);
+    caller->token_namespace = copy_text(result, TOKEN_NAMESPACE, arena);
+    if (!caller->accessor || !caller->token_namespace ||
+        !read_facts(result, arena, &caller->facts))
         return error_exhausted(err);
     caller->policies_entry = policies_of(cache, db_result_text(result, 0, POLICIES), err);
     if (!caller->policies_entry)
@@ -309,11 +348,12 @@ static bool write_memory(struct cache_content *content, const struct db_result *
                          const struct caller *caller, struct arena *arena)
 {
     const char *networks = db_result_text(result, 0, BOUND_CIDRS);
-    const char *const texts[] = {caller->accessor, caller->token_namespace,
-                                 networks ? networks : ""};
+    const char *const texts[TEXTS] = {caller->accessor, caller->token_namespace,
+                                      networks ? networks : "", caller->facts.display_name,
+                                      caller->facts.meta};
     size_t size = sizeof(struct memory);
 
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < TEXTS; i++)
         size += strlen(texts[i]) + 1;
     struct memory *memory = arena_alloc(arena, size);
     if (!memory)
@@ -322,9 +362,10 @@ static bool write_memory(struct cache_content *content, const struct db_result *
         .policies = caller->policies_entry,
         .namespace_id = caller->namespace_id,
         .ends_at = number_of(db_result_text(result, 0, ENDS_AT), INT64_MAX),
+        .facts = caller->facts,
     };
     char *next = memory->texts;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < TEXTS; i++) {
         strcpy(next, texts[i]);
         next += strlen(next) + 1;
     }
@@ -337,7 +378,7 @@ static void keep_caller(const struct credential *credential, uint64_t ticket,
                         struct arena *arena)
 {
     struct cache *cache = credential->cache;
-    int64_t token_namespace_id = number_of(db_result_text(result, 0, TOKEN_NAMESPACE_ID), 0);
+    int64_t token_namespace_id = caller->facts.token_namespace_id;
     struct topics topics = {.count = 0};
     struct cache_content content;
     struct cache_key key;

@@ -46,6 +46,16 @@ enum { CREDENTIAL_PARAMETERS = 6 };
 void credential_parameters(struct db_parameter parameters[static CREDENTIAL_PARAMETERS],
                            const struct credential *credential, bool spend);
 
+/* What the audit log says of a caller besides. */
+struct caller_facts {
+    int64_t token_namespace_id;
+    const char *display_name;
+    const char *meta;  /* JSON; "": none */
+    int64_t issued_at; /* seconds since 1970 */
+    int64_t ttl;       /* seconds that it was issued for; 0: no end */
+    int64_t uses_left; /* after this request; 0: none, or any number */
+};
+
 /* Who asks: what the database says of the credential. Strings live as long as this does. */
 struct caller {
     bool known;                  /* false: no such token, or no longer; nothing else is set */
@@ -58,6 +68,8 @@ struct caller {
     const struct policy_set *policies;
     const char *below;           /* authorise(): the request's namespace, relative to the token's */
     bool sudo;                   /* authorise(): the rule for the path holds sudo */
+    uint64_t grantors;           /* authorise(): as in struct policy_decision */
+    struct caller_facts facts;
 
     struct cache_entry *policies_entry, *entry; /* what the pointers above may lead into; ours */
 };
@@ -92,6 +104,11 @@ bool store_caller_load(struct db *db, const struct credential *credential, struc
     "       caller.line,"                                                                    \
     "       caller.ends_at,"                                                                 \
     "       caller.bound_cidrs,"                                                             \
+    "       caller.display_name,"                                                            \
+    "       caller.meta,"                                                                    \
+    "       caller.issued_at,"                                                               \
+    "       caller.ttl,"                                                                     \
+    "       caller.uses_left,"                                                               \
     "       pg_postmaster_start_time()"
 #define STORE_CALLER_FROM                                                                    \
     "  FROM runtime_catalog.authenticate($1, $2, $3, $4::inet, $5, $6::boolean) AS caller"

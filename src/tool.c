@@ -133,6 +133,14 @@ static const struct subcommand {
                  "  policy test -cases=FILE",
     },
     {
+        .words = {"audit", "hash"},
+        .arguments_min = 1,
+        .arguments_max = 1,
+        .flags = " ",
+        .run = tool_audit_hash,
+        .usage = "audit hash TEXT | -",
+    },
+    {
         .words = {"namespace", "create"},
         .arguments_min = 1,
         .arguments_max = 1,
@@ -263,7 +271,8 @@ static bool check_row(const struct subcommand *subcommand, const struct tool_fla
         return error_set(err, ERROR_BAD_REQUEST, "an argument is missing");
     if (count > subcommand->arguments_max)
         return error_set(err, ERROR_BAD_REQUEST, "one argument too many: %s",
-                         subcommand->arguments_max == 1 && strncmp(word, "token", 5) == 0
+                         subcommand->arguments_max == 1 &&
+                                 (strcmp(word, "token") == 0 || strcmp(word, "audit") == 0)
                              ? "(not shown)" /* perhaps a token */
                              : arguments[subcommand->arguments_max]);
     if (flags->field) {

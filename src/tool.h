@@ -86,6 +86,7 @@ typedef bool tool_run(struct db *db, const struct tool_flags *flags, char *const
                       struct error *err);
 tool_run tool_migrate, tool_status;
 tool_run tool_token_issue, tool_token_lookup, tool_token_revoke, tool_token_list;
+tool_run tool_audit_hash;
 tool_run tool_policy_write, tool_policy_read, tool_policy_list, tool_policy_delete;
 tool_run tool_policy_test;
 tool_run tool_namespace_create, tool_namespace_list, tool_namespace_read;
@@ -95,6 +96,12 @@ tool_run tool_history;
 /* The part of policy test that answers the cases of a file (tool_policy_cases.c). False with
  * *err, which holds nothing beforehand. */
 bool tool_policy_cases(const char *path, struct error *err);
+
+enum { TOOL_SECRET_MAX = 8192 };
+
+/* A line that nobody else may see, from standard input for "-", else the argument itself, which
+ * is blanked, so that a list of processes shows it no longer than it takes to get here. */
+bool tool_read_secret(char out[static TOOL_SECRET_MAX], char *argument, struct error *err);
 
 /* All of a file, or of standard input for "-", with a NUL behind it. Ours, free(); NULL with
  * *err, also if it is longer than max bytes. */

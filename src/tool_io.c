@@ -5,6 +5,7 @@
  */
 #include "tool.h"
 
+#include "secret.h"
 #include "text.h"
 
 #include <assert.h>
@@ -46,6 +47,19 @@ failed:
         fclose(file);
     free(text);
     return NULL;
+}
+
+bool tool_read_secret(char out[static TOOL_SECRET_MAX], char *argument, struct error *err)
+{
+    if (strcmp(argument, "-") == 0) {
+        if (!fgets(out, TOOL_SECRET_MAX, stdin))
+            return error_set(err, ERROR_BAD_REQUEST, "nothing on standard input");
+        out[strcspn(out, "\r\n")] = '\0';
+    } else {
+        text_format(out, TOOL_SECRET_MAX, "%s", argument);
+        secret_wipe(argument, strlen(argument));
+    }
+    return true;
 }
 
 void tool_warn(const char *format, ...)

@@ -21,24 +21,17 @@ bool tool_token_which_check(struct tool_flags *flags, char *const arguments[],
            error_set(err, ERROR_BAD_REQUEST, "-accessor: does not go with a token");
 }
 
-/* The accessor of the token that is meant. The argument is blanked, so that a list of processes
- * shows a token no longer than it takes to get here. */
+/* The accessor of the token that is meant. */
 static bool find(char accessor[static SECRET_ACCESSOR_TEXT + 1], struct db *db,
                  const struct tool_flags *flags, char *argument, struct error *err)
 {
-    char token[8192] = "";
+    char token[TOOL_SECRET_MAX];
 
     if (flags->accessor)
         return text_format(accessor, SECRET_ACCESSOR_TEXT + 1, "%s", flags->accessor) ||
                error_set(err, ERROR_NOT_FOUND, "token not found");
-    if (strcmp(argument, "-") == 0) {
-        if (!fgets(token, sizeof token, stdin))
-            return error_set(err, ERROR_BAD_REQUEST, "no token on standard input");
-        token[strcspn(token, "\r\n")] = '\0';
-    } else {
-        text_format(token, sizeof token, "%s", argument);
-        secret_wipe(argument, strlen(argument));
-    }
+    if (!tool_read_secret(token, argument, err))
+        return false;
     bool found = store_token_find(db, token, accessor, err);
     secret_wipe(token, sizeof token);
     return found;

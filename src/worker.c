@@ -2,6 +2,7 @@
  *
  * runtime-catalogd: options, start order, stop. No logic.
  */
+#include "audit.h"
 #include "config.h"
 #include "log.h"
 #include "notify.h"
@@ -60,7 +61,8 @@ static bool test(const struct config *config, struct db *db, struct error *err)
     unsigned faults = 0;
 
     struct listener_options listener = listener_options(config);
-    if (!listener_check(&listener, err) || !schema_check(db, err) || !store_policy_each(db, compile_policy, &faults, err)) {
+    if (!listener_check(&listener, err) || !audit_check(config->audit_path, err) ||
+        !schema_check(db, err) || !store_policy_each(db, compile_policy, &faults, err)) {
         report(err);
         return false;
     }
@@ -86,7 +88,7 @@ static bool serve(struct service *service, struct error *err)
 
     if (!may_start(service, err))
         return false;
-    if (!service_follow(service, err)) {
+    if (!service_begin(service, err)) {
         report(err);
         return false;
     }
@@ -94,6 +96,7 @@ static bool serve(struct service *service, struct error *err)
         &(struct server_options){
             .listener = listener_options(config),
             .seccomp = config->seccomp,
+            .audit_path = config->audit_path,
             .threads = config->threads,
             .descriptors = 2 * (config->max_connections + 1) + 16,
             .request_ms = config->request_ms,

@@ -51,7 +51,7 @@ FAILS = [
     ("lookup of an accessor that is not", ["lookup", "-accessor=" + "x" * 24], "token not found"),
     ("lookup of an accessor that is too long", ["lookup", "-accessor=" + "x" * 25], "token not found"),
     ("lookup of a token that is not", ["lookup", "hvs.x"], "token not found"),
-    ("lookup of nothing", ["lookup", "-"], "no token on standard input"),
+    ("lookup of nothing", ["lookup", "-"], "nothing on standard input"),
     ("a list of a namespace that is not", ["list", "-namespace=absent"], 'namespace "absent/" does not exist'),
 ]
 SUCCESS = "Success! Revoked token (if it existed)\n"

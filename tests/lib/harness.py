@@ -58,6 +58,9 @@ listener "fastcgi" {
 cache {
   %(cache)s
 }
+audit "file" {
+  file_path = "%(audit)s"
+}
 log_level = "debug"
 seccomp   = "kill"
 """
@@ -79,6 +82,7 @@ class Stack:
         self.worker = None
         self.nginx = None
         self.worker_log = folder / "worker.log"
+        self.audit_log = folder / "audit.log"
         self.access_log = folder / "nginx/access.log"
         self.nginx_log = folder / "nginx/error.log"
         self.worker_status = 0
@@ -94,7 +98,8 @@ class Stack:
         """Writes the worker's configuration, with lines more in its blocks."""
         (self.folder / "worker.conf").write_text(edit(WORKER_CONFIGURATION % {
             "dsn": self.cluster.dsn("runtime_catalog_worker"),
-            "socket": self.folder / "worker.sock", "storage": storage, "listener": listener, "cache": cache}))
+            "socket": self.folder / "worker.sock", "audit": self.audit_log,
+            "storage": storage, "listener": listener, "cache": cache}))
 
     def start_worker(self):
         self.worker = start([self.folder / "bin" / self.program, "-c", self.folder / "worker.conf"],

@@ -2,7 +2,7 @@
 
 BEGIN;
 SET LOCAL search_path = pgtap, pg_catalog;
-SELECT plan(204);
+SELECT plan(209);
 
 -- A role that nobody granted anything has what PUBLIC has.
 CREATE ROLE runtime_catalog_stranger;
@@ -74,6 +74,7 @@ SELECT *
        ('arwdDxt', 'ad',   'r',    'r',   '',    'table plugin'),
        ('arwdDxt', 'ard',  'ard',  'r',   '',    'table policy'),
        ('arwdDxt', '',     'ad',   '',    '',    'table token'),
+       ('arwdDxt', '',     '',     '',    '',    'table audit_salt'),
 
        ('arwx',    'r',    'r',    'r',   '',    'schema_version.version'),
        ('arwx',    'r',    'r',    'r',   '',    'schema_version.name'),
@@ -154,6 +155,10 @@ SELECT *
        ('arwx',    '',     'ar',   'r',   '',    'token.used_up_at'),
        ('arwx',    '',     'ar',   'r',   '',    'token.bound_cidrs'),
 
+       ('arwx',    '',     '',     '',    '',    'audit_salt.id'),
+       ('arwx',    '',     '',     '',    '',    'audit_salt.salt'),
+       ('arwx',    '',     '',     '',    '',    'audit_salt.created_at'),
+
        ('Urw',     '',     '',     '',    '',    'sequence change_id_seq'),
        ('Urw',     '',     '',     '',    '',    'sequence namespace_id_seq'),
 
@@ -186,7 +191,8 @@ SELECT *
        ('X',       '',     'X',    '',    '',    'beyond_namespace(text)'),
        ('X',       '',     '',     '',    '',    'limit_runtimes()'),
        ('X',       '',     '',     '',    '',    'begin_limit()'),
-       ('X',       'X',    '',     '',    '',    'follow_changes(pg_snapshot)')
+       ('X',       'X',    '',     '',    '',    'follow_changes(pg_snapshot)'),
+       ('X',       'X',    'X',    '',    '',    'audit_salt()')
        ) AS matrix;
 
 SELECT is(concat_ws(', ', pg_temp.rights('owner', object), pg_temp.rights('worker', object), pg_temp.rights('operator', object),

@@ -47,7 +47,8 @@ SELECT set_eq(
              ('runtime',        true,  false),
              ('plugin',         true,  false),
              ('policy',         true,  false),
-             ('token',          true,  false)$$,
+             ('token',          true,  false),
+             ('audit_salt',     false, false)$$,
     'row-level security is on where rows have tenants, and never forced on the owner');
 
 -- Two tenants

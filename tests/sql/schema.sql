@@ -35,6 +35,7 @@ SELECT set_eq(
              ('table plugin'),
              ('table policy'),
              ('table token'),
+             ('table audit_salt'),
              ('sequence change_id_seq'),
              ('sequence namespace_id_seq'),
              ('function record_change()'),
@@ -45,7 +46,9 @@ SELECT set_eq(
              ('function authenticate(token_hash bytea, site text, named text, remote_address inet, request text, '
               'spend boolean, OUT accessor text, OUT token_namespace text, OUT namespace_id bigint, '
               'OUT address_allowed boolean, OUT policies json, OUT token_namespace_id bigint, OUT line text[], '
-              'OUT ends_at bigint, OUT bound_cidrs cidr[])'),
+              'OUT ends_at bigint, OUT bound_cidrs cidr[], OUT display_name text, OUT meta jsonb, '
+              'OUT issued_at bigint, OUT ttl bigint, OUT uses_left integer)'),
+             ('function audit_salt()'),
              ('function find_token(token_hash bytea)'),
              ('function reach_token(namespace_id bigint, caller_hash bytea, target_hash bytea, target_accessor text)'),
              ('function rfc3339(moment timestamp with time zone)'),
@@ -152,6 +155,7 @@ SELECT set_eq(
              ('list_policies',     'sql',     true,  's', 'u'),
              ('find_token',        'sql',     true,  's', 'u'),
              ('authenticate',      'plpgsql', true,  'v', 'u'),
+             ('audit_salt',        'sql',     true,  's', 'u'),
              ('reach_token',       'sql',     false, 's', 'u'),
              ('rfc3339',           'sql',     false, 's', 'u'),
              ('describe_token',    'sql',     true,  'v', 'u'),
@@ -242,7 +246,7 @@ SELECT is((SELECT string_agg(attname, ', ' ORDER BY attnum)
 SELECT is((SELECT string_agg(relname, ', ')
              FROM pg_class
             WHERE relnamespace = 'runtime_catalog'::regnamespace AND relkind = 'r'
-              AND relname NOT IN ('schema_version', 'change')
+              AND relname NOT IN ('schema_version', 'change', 'audit_salt')
               AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = pg_class.oid AND NOT tgisinternal)),
           NULL, 'no table of the catalog is without history');
 

@@ -35,6 +35,10 @@ static void defaults_hold_where_nothing_is_said(void **state)
     assert_int_equal(config.threads, 64);
     assert_int_equal(config.max_staleness_ms, 50);
     assert_int_equal(config.max_bytes, 64 * 1048576);
+    assert_null(config.audit_path);
+    assert_int_equal(config.audit_mode, 0600);
+    assert_true(config.hmac_accessor);
+    assert_false(config.elide_list_responses);
     assert_string_equal(config.api_version, "2.1.0");
     assert_int_equal(config.seccomp, SANDBOX_CALLS_ENFORCE);
     assert_int_equal(config.log_level, LOG_LEVEL_INFO);
@@ -77,6 +81,15 @@ static const struct {
     {"cache { max_staleness = \"61s\" }",
      "4: cache max_staleness: must be a duration from \"0s\" to \"60s\", such as \"50ms\""},
     {"storage \"postgresql\" { connection_url = 5 }", "4: storage is given twice"},
+    {"audit \"syslog\" {}", "4: must be a block: audit \"file\" {"},
+    {"audit \"file\" {}", " audit file_path: must be set"},
+    {"audit \"file\" { file_path = \"audit.log\" }", "4: audit file_path: must be an absolute path"},
+    {"audit \"file\" { log_raw = true }", "4: unknown key \"log_raw\" in audit"},
+    {"audit \"file\" { hmac_accessor = \"no\" }", "4: audit hmac_accessor: must be true or false"},
+    {"audit \"file\" { mode = \"0700\" }", "4: audit mode: must be an octal number in quotes, "
+     "such as \"0600\", that lets the owner read and write and nobody execute"},
+    {"audit \"file\" { mode = \"0440\" }", "4: audit mode: must be an octal number in quotes, "
+     "such as \"0600\", that lets the owner read and write and nobody execute"},
 };
 
 static void faults_name_file_line_and_what_is_right(void **state)
@@ -116,10 +129,10 @@ static void syntax_errors_name_the_place(void **state)
     assert_int_equal(strncmp(err.text, "x.conf:2:1: ", 12), 0);
 }
 
-/* Each key stands in the sample as `name = default`, and no other does. */
+/* Each key stands in the sample as `name = default`, in its block, and no other does. */
 static void sample_shows_every_key_at_its_default(void **state)
 {
-    char line[512], name[64];
+    char line[512], name[64], block[64] = "";
     unsigned seen = 0;
     size_t count;
     const struct config_key *keys = config_keys(&count);
@@ -130,9 +143,13 @@ static void sample_shows_every_key_at_its_default(void **state)
     while (fgets(line, sizeof line, sample)) {
         char *text = line + strspn(line, " #");
         size_t i = 0;
+        if (strstr(text, "{\n"))
+            assert_int_equal(sscanf(text, "%63[a-z]", block), 1);
+        if (*text == '}')
+            *block = '\0';
         if (sscanf(text, "%63[a-z_] =", name) != 1 || !strstr(text, " = "))
             continue;
-        while (i < count && strcmp(keys[i].name, name) != 0)
+        while (i < count && (strcmp(keys[i].name, name) != 0 || strcmp(keys[i].block, block) != 0))
             i++;
         assert_true(i < count);
         text[strcspn(text, "\n")] = '\0';
