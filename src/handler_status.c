@@ -2,6 +2,7 @@
 #include "handler_status.h"
 
 #include "arena.h"
+#include "cache_gate.h"
 #include "handler.h"
 #include "request.h"
 #include "response.h"
@@ -87,6 +88,16 @@ static bool read_wishes(const struct call *call, struct wishes *wishes, struct e
            read_wish(call, "perfstandbyok", &ignored_wish, err);
 }
 
+/* Whether memory answers, asked as a request would ask. */
+static const char *cache_text(const struct call *call)
+{
+    struct cache_gate *gate = cache_gate(call->credential->cache);
+    struct cache_view view;
+
+    cache_gate_enter(gate, &view);
+    return cache_state_name(cache_gate_state(gate));
+}
+
 bool handler_status_health(struct call *call, struct error *err)
 {
     struct wishes wishes;
@@ -104,7 +115,7 @@ bool handler_status_health(struct call *call, struct error *err)
         status = wishes.standby;
     return answer(call, status,
                   json_pack("{s:b, s:b, s:b, s:b, s:s, s:s, s:I, s:s, s:b, s:i, s:i, s:i, s:b, "
-                            "s:b, s:s}",                                       //
+                            "s:b, s:s, s:s}",                                  //
                             "initialized", 1,                                  //
                             "sealed", 0,                                       //
                             "standby", state == SCHEMA_STANDBY,         //
@@ -119,7 +130,8 @@ bool handler_status_health(struct call *call, struct error *err)
                             "replication_primary_canary_age_ms", 0,            //
                             "removed_from_cluster", 0,                         //
                             "ha_connection_healthy", 1,                        //
-                            "storage", schema_state_name(state)),
+                            "storage", schema_state_name(state),               //
+                            "cache", cache_text(call)),
                   err);
 }
 

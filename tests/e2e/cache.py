@@ -328,11 +328,12 @@ def check_off(s):
         s.cluster.sql(f"UPDATE runtime_catalog.runtime SET cpu_nanos = {turn} WHERE name = 'hot'")
         s.tap.equal(off.cpu_nanos("hot"), turn, "without a cache every change is seen at once")
     s.tap.equal(queries(s) - before, 5, "by one statement a request")
+    s.tap.equal(off.ask("GET", "/v1/sys/health")[1]["cache"], "off: max_staleness is 0s", "and health says so")
     s.tap.equal(off.stop(), 0, "and it stops in order")
 
 
 def main():
-    plan = 3 * len(READS) + 1 + WRITES_PLAN + 2 * len(REVOCATIONS) + 5 + POLICIES_PLAN + len(DROPS) + 1 + 3 + 7 + 7
+    plan = 3 * len(READS) + 1 + WRITES_PLAN + 2 * len(REVOCATIONS) + 5 + POLICIES_PLAN + len(DROPS) + 1 + 3 + 8 + 7
     with stack(plan=plan) as s:
         s.expect("worker", "STORAGE_AWAY")
         s.expect("postgresql", "terminating connection due to administrator command",

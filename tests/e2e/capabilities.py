@@ -6,7 +6,7 @@ import random
 import sys
 
 sys.path.append(sys.path[0] + "/../lib")
-from harness import BAD_TOKEN, NO_TOKEN, NOT_ALLOWED, stack  # noqa: E402
+from harness import BAD_TOKEN, NOT_ALLOWED, NO_TOKEN, UNCACHED, stack  # noqa: E402
 
 TOKEN, SELF, ACCESSOR = (f"/v1/sys/capabilities{end}" for end in ("", "-self", "-accessor"))
 ENVELOPE = ["request_id", "lease_id", "renewable", "lease_duration", "data", "wrap_info", "warnings", "auth", "mount_type"]
@@ -257,7 +257,7 @@ def check_generated(s):
     s.tap.ok(len(kinds) > 20 and ("deny",) in kinds, f"among them {len(kinds)} sets of capabilities")
 
 
-with stack(plan=FORMS_PLAN + WHO_PLAN + NAMESPACES_PLAN + 2, site="stand-alone") as s:
+with stack(plan=FORMS_PLAN + WHO_PLAN + NAMESPACES_PLAN + 2, site="stand-alone", worker=UNCACHED) as s:
     s.policy("asked", POLICY)
     token = s.token("asked", "default")
     accessor = s.request("GET", "/v1/auth/token/lookup-self", token=token).data["accessor"]

@@ -5,7 +5,7 @@ import json
 import sys
 
 sys.path.append(sys.path[0] + "/../lib")
-from harness import CATALOG, CONTAINER, stack  # noqa: E402
+from harness import CATALOG, CONTAINER, UNCACHED, stack  # noqa: E402
 from cluster import lines_of  # noqa: E402
 
 
@@ -37,7 +37,7 @@ OTHERS = [
     ("DELETE", CONTAINER + "absent", None, 404, "a removal of what is not there"),
 ]
 
-with stack(plan=5 * len(WRITES) + len(OTHERS) + 8) as s:
+with stack(plan=5 * len(WRITES) + len(OTHERS) + 8, worker=UNCACHED) as s:
     token = json.loads(s.tool("token", "issue", "-policy=root", "-format=json").stdout)
     token = token.get("auth", token)
     secret = token.get("token", token.get("client_token"))

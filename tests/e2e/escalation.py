@@ -5,7 +5,7 @@ import concurrent.futures
 import sys
 
 sys.path.append(sys.path[0] + "/../lib")
-from harness import BAD_TOKEN, NOT_ALLOWED, stack  # noqa: E402
+from harness import BAD_TOKEN, NOT_ALLOWED, UNCACHED, stack  # noqa: E402
 
 CREATE, ACL = "/v1/auth/token/create", "/v1/sys/policies/acl/"
 
@@ -18,7 +18,7 @@ SHORT = [({"ttl": "500ms"}, 1), ({"ttl": "1ns"}, 1), ({"ttl": "1500ms"}, 2), ({"
          ({"explicit_max_ttl": "900ms"}, 1), ({"ttl": "1h", "explicit_max_ttl": "0.1s"}, 1)]
 NONE = ["-", "-0.5s", "-1ns"]
 
-with stack(plan=3 * len(SPELLINGS) + len(LISTS) + 2 * len(SHORT) + len(NONE) + 14, site="stand-alone") as s:
+with stack(plan=3 * len(SPELLINGS) + len(LISTS) + 2 * len(SHORT) + len(NONE) + 14, site="stand-alone", worker=UNCACHED) as s:
     s.policy("admin", 'path "*" { capabilities = ["read", "list", "update", "create", "delete", "sudo"] }')
     s.policy("writer", 'path "sys/policies/acl/*" { capabilities = ["create", "read", "update", "delete"] }\n'
                        'path "sys/policies/acl/admin" { capabilities = ["deny"] }')

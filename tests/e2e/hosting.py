@@ -11,7 +11,7 @@ import sys
 
 sys.path.append(sys.path[0] + "/../lib")
 from client import Response  # noqa: E402
-from harness import BAD_TOKEN, CATALOG, CHECKOUT, CONTAINER, stack  # noqa: E402
+from harness import BAD_TOKEN, CATALOG, CHECKOUT, CONTAINER, UNCACHED, stack  # noqa: E402
 
 HOST = "customer-%s.example.com"
 SPACES = "/v1/sys/namespaces"
@@ -258,7 +258,7 @@ def handshake(s, name):
 
 
 COUNT = sum(1 for _ in attempts(*[collections.namedtuple("Who", "name letter accessor token")(f"customer-{x}", x, "", "") for x in "ab"]))
-with stack(plan=2 * COUNT + 5 * len(EVERYWHERE) + 2 * 15 + 2 + 13, site="stand-alone", edit_site=sample) as s:
+with stack(plan=2 * COUNT + 5 * len(EVERYWHERE) + 2 * 15 + 2 + 13, site="stand-alone", edit_site=sample, worker=UNCACHED) as s:
     a, b = Customer(s, "a"), Customer(s, "b")
     before = {customer: customer.rows() for customer in (a, b)}
     for own, other in ((a, b), (b, a)):

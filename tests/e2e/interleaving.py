@@ -18,7 +18,7 @@ import time
 
 sys.path.append(sys.path[0] + "/../lib")
 from cluster import BIN, lines_of  # noqa: E402
-from harness import CONTAINER, SOAK, stack  # noqa: E402
+from harness import CONTAINER, SOAK, UNCACHED, stack  # noqa: E402
 from processes import stop, wait_for  # noqa: E402
 
 PLUGINS = "/v1/sys/plugins/catalog"
@@ -276,7 +276,7 @@ def served(s, name):
     return sum("request_id=" in line for line in lines_of(s.folder / f"worker-{name}.log"))
 
 
-with stack(plan=8, site="stand-alone") as s:
+with stack(plan=8, site="stand-alone", worker=UNCACHED) as s:
     s.stop_worker()
     with s.listen_for_workers() as listener:
         workers = {name: s.start_sharing(listener, name) for name in ("1", "2")}
@@ -303,5 +303,5 @@ with stack(plan=8, site="stand-alone") as s:
         statuses = [stop(worker, 15) for worker in workers.values()]
         s.tap.equal(statuses, [0, 0], "and stop in order")
     (s.folder / "worker.sock").unlink()
-    s.configure_worker()
+    s.configure_worker(**UNCACHED)
     s.start_worker()

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 sys.path.append(sys.path[0] + "/../lib")
-from harness import BAD_TOKEN, CATALOG, CONTAINER, NOT_ALLOWED, stack  # noqa: E402
+from harness import BAD_TOKEN, CATALOG, CONTAINER, NOT_ALLOWED, UNCACHED, stack  # noqa: E402
 
 CHOICE = "set $runtime_catalog_namespace none;"
 SERVER = """
@@ -58,7 +58,7 @@ def names(data):
     return sorted(runtime["name"] for runtime in data["runtimes"])
 
 
-with stack(plan=29, edit_site=four_sites) as s:
+with stack(plan=29, edit_site=four_sites, worker=UNCACHED) as s:
     s.cluster.sql("INSERT INTO runtime_catalog.namespace (path, parent_id)"
                   " SELECT unnest(ARRAY['team-a/', 'team-b/']), id FROM runtime_catalog.namespace WHERE path = '';"
                   " INSERT INTO runtime_catalog.namespace (path, parent_id)"

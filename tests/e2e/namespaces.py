@@ -9,7 +9,7 @@ import sys
 import threading
 
 sys.path.append(sys.path[0] + "/../lib")
-from harness import CATALOG, CONTAINER, NOT_ALLOWED, stack, wait_for  # noqa: E402
+from harness import CATALOG, CONTAINER, NOT_ALLOWED, UNCACHED, stack, wait_for  # noqa: E402
 
 SPACES = "/v1/sys/namespaces"
 SPACE = SPACES + "/"
@@ -480,7 +480,7 @@ plan = (len(NAMES) + 1 + 4 + 4 * 4 + 9 + 5 + len(METADATA) + 2        # create_a
         + len(FORMS) * 11 + 9 + 6 + 1                                    # named
         + 6 + 6 + 2                                                  # fixed
         + 9 + 6 + 2 * 4 + 4 * 3 + 1 + 2 * 2)                              # limited
-with stack(plan, site="stand-alone", edit_site=closed_site) as s:
+with stack(plan, site="stand-alone", edit_site=closed_site, worker=UNCACHED) as s:
     create_and_describe(s)
     listed(s)
     deleted(s)

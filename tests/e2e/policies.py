@@ -4,7 +4,7 @@ trailing *, deny; what the root policy is; and that a refusal tells nothing."""
 import sys
 
 sys.path.append(sys.path[0] + "/../lib")
-from harness import CATALOG, CONTAINER, NOT_ALLOWED, stack  # noqa: E402
+from harness import CATALOG, CONTAINER, NOT_ALLOWED, UNCACHED, stack  # noqa: E402
 
 LIST = "sys/plugins/runtimes/catalog"
 ITEM = "sys/plugins/runtimes/catalog/container/"
@@ -69,7 +69,7 @@ def ask(s, token, method, name):
 
 
 plan = 3 * len(REQUESTS) + sum(len(requests) for *_, requests in POLICIES) + 13
-with stack(plan) as s:
+with stack(plan, worker=UNCACHED) as s:
     for name in ("a", "a.b", "b", "c"):
         s.register(name)
 

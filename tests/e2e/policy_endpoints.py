@@ -8,7 +8,7 @@ import signal
 import sys
 
 sys.path.append(sys.path[0] + "/../lib")
-from harness import BAD_TOKEN, CONTAINER, NO_TOKEN, NOT_ALLOWED, stack  # noqa: E402
+from harness import BAD_TOKEN, CONTAINER, NOT_ALLOWED, NO_TOKEN, UNCACHED, stack  # noqa: E402
 from processes import start, stop, wait_for  # noqa: E402
 
 ACL, OLD = "/v1/sys/policies/acl", "/v1/sys/policy"
@@ -338,7 +338,7 @@ def second_worker(s):
 
 
 with stack(plan=len(STEPS) + RIGHTS_PLAN + NAMESPACES_PLAN + DEFAULT_PLAN + EFFECT_PLAN + 1, site="stand-alone",
-           edit_site=two_workers) as s:
+           edit_site=two_workers, worker=UNCACHED) as s:
     s.register("a")
     for step in STEPS:
         perform(s, step)

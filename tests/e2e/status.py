@@ -18,7 +18,7 @@ BODIES = {
              "replication_performance_mode": "disabled", "replication_dr_mode": "disabled", "server_time_utc": int,
              "version": VERSION, "enterprise": False, "echo_duration_ms": 0, "clock_skew_ms": 0,
              "replication_primary_canary_age_ms": 0, "removed_from_cluster": False, "ha_connection_healthy": True,
-             "storage": "available"},
+             "storage": "available", "cache": "on"},
     SEAL: {"type": "shamir", "initialized": True, "sealed": False, "t": 1, "n": 1, "progress": 0, "nonce": "",
            "version": VERSION, "build_date": "", "migration": False, "recovery_seal": False, "storage_type": "postgresql"},
     INIT: {"initialized": True},
@@ -27,8 +27,8 @@ BODIES = {
     MOUNTS: {"request_id": str, "lease_id": "", "renewable": False, "lease_duration": 0, "data": {"auth": {}, "secret": {}},
              "wrap_info": None, "warnings": None, "auth": None, "mount_type": ""},
 }
-STANDBY = {**BODIES[HEALTH], "standby": True, "storage": "standby"}
-AWAY = {**BODIES[HEALTH], "storage": "not available"}
+STANDBY = {**BODIES[HEALTH], "standby": True, "storage": "standby", "cache": "off: the server is in recovery"}
+AWAY = {**BODIES[HEALTH], "storage": "not available", "cache": "off: storage is not available"}
 UNFIT = {**BODIES[HEALTH], "storage": "schema does not fit"}
 
 # A query of health: the status on a primary, on a standby, without PostgreSQL. 400 has no text.
@@ -154,9 +154,10 @@ def restart(s, change):
     s.cluster.start()
 
 
-def storage(s):
-    """What health says of it."""
-    return s.request("GET", HEALTH, token=None).key("storage")
+def await_health(s, body, what):
+    """Waits until health says of the storage, and of what is remembered of it, what the body has."""
+    wanted = [body["storage"], body["cache"]]
+    wait_for(lambda: [s.request("GET", HEALTH, token=None).key(key) for key in ("storage", "cache")] == wanted, 20, what)
 
 
 def main():
@@ -178,13 +179,13 @@ def main():
         s.expect("postgresql", "FATAL:  terminating connection due to (administrator command|unexpected)",
                  "FATAL:  the database system is (shutting down|starting up|not yet accepting)", "FATAL:  connection to client lost")
         restart(s, signal_file.touch)
-        wait_for(lambda: storage(s) == "standby", 20, "the standby is there")
+        await_health(s, STANDBY, "the standby is there")
         check_health(s, "standby", 1, STANDBY)
         s.answer("standby: reading goes on", s.request("GET", CONTAINER + "a"), 200)
         s.answer("standby: writing does not, and nobody is told that it did", s.request("PUT", CONTAINER + "b"), 503, like="storage")
         s.answer("standby: nor was it done", s.request("GET", CONTAINER + "b"), 404)
         restart(s, signal_file.unlink)
-        wait_for(lambda: storage(s) == "available", 20, "the primary is back")
+        await_health(s, BODIES[HEALTH], "the primary is back")
 
         for statement in ("ALTER TABLE runtime_catalog.runtime %s TRIGGER runtime_records",
                           "UPDATE runtime_catalog.schema_version SET oldest_worker = '%s' WHERE version = (SELECT max(version)"
@@ -196,6 +197,7 @@ def main():
             check(s, "and does again", s.request("GET", HEALTH, token=None), 200, BODIES[HEALTH])
 
         s.cluster.stop()
+        await_health(s, AWAY, "the storage is away")
         check_health(s, "PostgreSQL stopped", 2, AWAY)
         for path in (SEAL, INIT, LEADER):
             check(s, f"PostgreSQL stopped: {path} is as before", s.request("GET", path, token=None), 200, BODIES[path])
@@ -203,7 +205,7 @@ def main():
         s.answer("PostgreSQL stopped: with one nobody knows", s.request("GET", MOUNTS), 503, like="storage")
         s.answer("PostgreSQL stopped: the catalog says the same", s.request("GET", CATALOG), 503, like="storage")
         s.cluster.start()
-        wait_for(lambda: storage(s) == "available", 20, "the storage is back")
+        await_health(s, BODIES[HEALTH], "the storage is back")
         check(s, "PostgreSQL started: health", s.request("GET", HEALTH, token=None), 200, BODIES[HEALTH])
         uuid = s.request("GET", MOUNTS, token=None).key("request_id")
         s.tap.ok(re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", uuid), "the mounts have a request's id", uuid)

@@ -11,7 +11,7 @@ import sys
 
 sys.path.append(sys.path[0] + "/../lib")
 from client import UnixConnection  # noqa: E402
-from harness import BAD_TOKEN, CATALOG, CONTAINER, NO_TOKEN, NOT_ALLOWED, stack, start, stop, wait_for  # noqa: E402
+from harness import BAD_TOKEN, CATALOG, CONTAINER, NOT_ALLOWED, NO_TOKEN, UNCACHED, stack, start, stop, wait_for  # noqa: E402
 
 TOKEN = "/v1/auth/token/"
 MAX = 768 * 3600
@@ -655,7 +655,7 @@ def tidying(s, tokens):
     s.tap.equal(s.cluster.sql(live), before, "and no other")
 
     s.stop_worker()
-    s.configure_worker(storage='tidy_interval = "50ms"')
+    s.configure_worker(storage='tidy_interval = "50ms"', **UNCACHED)
     s.start_worker()
     s.cluster.sql("INSERT INTO runtime_catalog.token (hash, accessor, namespace_id, policies, expires_at)"
                   " SELECT sha256(i::text::bytea), lpad(i::text, 24, '0'), 1, '{}', clock_timestamp() FROM generate_series(1, 250) AS i")
@@ -724,7 +724,7 @@ def start_second(s):
 
 
 # Nothing is deleted behind the tables' back; tidying() is about that.
-with stack(plan=PLAN, edit_site=whole_api, worker={"storage": 'tidy_interval = "10m"'}) as s:
+with stack(plan=PLAN, edit_site=whole_api, worker={"storage": 'tidy_interval = "10m"', **UNCACHED}) as s:
     tokens = prepare(s)
     child, second = start_second(s)
     creating(s, tokens)

@@ -5,9 +5,9 @@ import re
 import sys
 
 sys.path.append(sys.path[0] + "/../lib")
-from harness import BAD_TOKEN, CATALOG, stack, wait_for  # noqa: E402
+from harness import BAD_TOKEN, CATALOG, UNCACHED, stack, wait_for  # noqa: E402
 
-with stack(plan=8) as s:
+with stack(plan=8, worker=UNCACHED) as s:
     good = s.root_token
     brief = s.token("root", ttl="1s")
     lost = s.token("root")

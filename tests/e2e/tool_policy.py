@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 sys.path.append(sys.path[0] + "/../lib")
-from harness import CHECKOUT, stack  # noqa: E402
+from harness import CHECKOUT, UNCACHED, stack  # noqa: E402
 
 READ = 'path "a" { capabilities = ["read"] }\n'
 CONTROL_GROUP = ('path "a" { capabilities = ["read"] control_group = { factor "f" { identity '
@@ -187,7 +187,7 @@ def faults(lines, answers):
             yield f"{case['name']}: {answer}"
 
 
-with stack(plan=2 * len(STEPS) + 2 * len(SINGLE) + 2 * len(FAULTY) + 2 * len(CASES) + len(ODD) + 10) as s:
+with stack(plan=2 * len(STEPS) + 2 * len(SINGLE) + 2 * len(FAULTY) + 2 * len(CASES) + len(ODD) + 10, worker=UNCACHED) as s:
     s.cluster.sql("CREATE ROLE ann LOGIN IN ROLE runtime_catalog_operator")
     s.cluster.sql("INSERT INTO runtime_catalog.namespace (path, parent_id) "
                   "SELECT 'team-a/', id FROM runtime_catalog.namespace WHERE path = ''")

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 sys.path.append(sys.path[0] + "/../lib")
-from harness import BAD_TOKEN, CATALOG, stack  # noqa: E402
+from harness import BAD_TOKEN, CATALOG, UNCACHED, stack  # noqa: E402
 
 FIELDS = ["accessor", "bound_cidrs", "creation_time", "display_name", "expire_time", "explicit_max_ttl", "issue_time",
           "meta", "namespace_path", "num_uses", "orphan", "parent", "period", "policies", "ttl", "type"]
@@ -99,7 +99,7 @@ def same(got, wanted):
     return all(wanted[key] - 60 <= got[key] <= wanted[key] if key == "ttl" else got[key] == wanted[key] for key in wanted)
 
 
-with stack(plan=4 * len(ISSUE) + len(FAILS) + 40) as s:
+with stack(plan=4 * len(ISSUE) + len(FAILS) + 40, worker=UNCACHED) as s:
     s.cluster.sql("CREATE ROLE ann LOGIN IN ROLE runtime_catalog_operator")
     s.cluster.sql("INSERT INTO runtime_catalog.namespace (path, parent_id) "
                   "SELECT 'team-a/', id FROM runtime_catalog.namespace WHERE path = ''")

@@ -44,6 +44,9 @@ SITES = {"catalog": "runtime-catalog-only", "stand-alone": "runtime-catalog"}
 ALARMS = r"Sanitizer|runtime error:|[Aa]ssertion|stack smashing|buffer overflow detected"
 SANE = object()  # "use the root token", where None already says "none"
 
+# For tests in which psql, the tool or another worker changes what the worker reads next.
+UNCACHED = {"cache": 'max_staleness = "0s"'}
+
 WORKER_CONFIGURATION = """
 storage "postgresql" {
   connection_url  = "%(dsn)s"
@@ -138,13 +141,14 @@ class Stack:
             self.worker = None
 
     def listen_for_workers(self):
-        """A socket at the worker's path, for workers that inherit it and share it."""
+        """A socket at the worker's path, for workers that inherit it and share it, and see at once what the
+        others write."""
         path = self.folder / "worker.sock"
         path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(path))
         listener.listen(socket.SOMAXCONN)
-        self.configure_worker(edit=lambda text: re.sub(r"\n *address .*", "", text))
+        self.configure_worker(edit=lambda text: re.sub(r"\n *address .*", "", text), **UNCACHED)
         return listener
 
     def start_sharing(self, listener, name, handed="file descriptor 0"):
