@@ -1,10 +1,10 @@
 -- What wrk sends: the same request over keys that are drawn at random, each thread with its own
--- dice. The environment says what: METHOD, TOKEN, BODY (empty: none), and PATH, in which %d
--- becomes a number from 1 to KEYS.
+-- dice. The environment says what: METHOD, BODY (empty: none), PATH_TO_ASK, in which %d becomes
+-- a number from 1 to KEYS, and TOKEN, in which it becomes one from 1 to TOKENS.
 -- At the end one line for ./dev bench to read: microseconds, and what went wrong.
 
 local method, path, body = os.getenv("METHOD"), os.getenv("PATH_TO_ASK"), os.getenv("BODY")
-local keys = tonumber(os.getenv("KEYS"))
+local keys, token, tokens = tonumber(os.getenv("KEYS")), os.getenv("TOKEN"), tonumber(os.getenv("TOKENS"))
 local FORMATTED = 10000 -- so many are made once and for all
 local requests, threads = {}, 0
 
@@ -14,12 +14,12 @@ function setup(thread)
 end
 
 local function format(key)
+    wrk.headers["X-Vault-Token"] = string.format(token, math.random(tokens))
     return wrk.format(method, string.format(path, key))
 end
 
 function init(arguments)
     math.randomseed(seed)
-    wrk.headers["X-Vault-Token"] = os.getenv("TOKEN")
     if body ~= "" then
         wrk.body = body
         wrk.headers["Content-Type"] = "application/json"

@@ -2,12 +2,10 @@
 are run in turn, so that what disturbs one disturbs all."""
 import dataclasses
 import os
-import pathlib
 import re
 import resource
 import statistics
 import subprocess
-import time
 
 from servers import cpu_of
 
@@ -58,20 +56,27 @@ class Meter:
         busy, total = (late - early for early, late in zip(machine_before, machine_after))
         self.others = max(0, busy - sum(self.used.values()) - (own_after - own_before)) / max(total, 0.01)
 
+    def each(self, count):
+        """Microseconds, of so many requests."""
+        return {name: used / max(count, 1) * 1e6 for name, used in self.used.items()}
+
 
 @dataclasses.dataclass
 class Requests:
-    """What to ask: PATH may hold %d, a key from 1 to keys."""
+    """What to ask. The path may hold %d, a key from 1 to keys; the token as well, a number from 1 to
+    tokens. No token: the site's."""
     path: str
     keys: int = 1
     method: str = "GET"
     body: str = ""
+    token: str = ""
+    tokens: int = 1
 
 
 def wrk(site, front, programs, requests, connections, seconds, kind="plain"):
     """One load through a front; programs: name → pid."""
     environment = dict(os.environ, METHOD=requests.method, PATH_TO_ASK=requests.path, KEYS=str(requests.keys),
-                       BODY=requests.body, TOKEN=site.token)
+                       BODY=requests.body, TOKEN=requests.token or site.token, TOKENS=str(requests.tokens))
     threads = min(WRK_THREADS, connections)
     with Meter(programs) as meter:
         done = subprocess.run(["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s",
@@ -82,24 +87,26 @@ def wrk(site, front, programs, requests, connections, seconds, kind="plain"):
         raise RuntimeError(f"wrk:\n{done.stdout}{done.stderr}")
     count, duration, p50, p99, p999, most, broken, refused = map(int, fields[1].split())
     return Sample(rate=count / duration * 1e6, p50=p50 / 1e3, p99=p99 / 1e3, p999=p999 / 1e3, most=most / 1e3,
-                  errors=broken + refused, others=meter.others,
-                  cpu={name: used / max(count, 1) * 1e6 for name, used in meter.used.items()})
+                  errors=broken + refused, others=meter.others, cpu=meter.each(count))
 
 
-def pgbench(site, script, definitions, connections, seconds, role, rate=None):
-    """One load of statements, which a file holds; definitions: name → value."""
-    command = ["pgbench", "-n", "-M", "prepared", "-c", str(connections), "-j", str(min(2, connections)), "-T", str(seconds),
-               "-f", script, *(f"-D{name}={value}" for name, value in definitions.items()),
-               *([f"-R{rate}"] if rate else []), site.cluster.dsn(role)]
+def pgbench_command(site, script, definitions, connections, seconds, role):
+    """script: a file of statements; definitions: name → value."""
+    return ["pgbench", "-n", "-M", "prepared", "-c", str(connections), "-j", str(min(2, connections)), "-T", str(seconds),
+            "-f", script, *(f"-D{name}={value}" for name, value in definitions.items()), site.cluster.dsn(role)]
+
+
+def pgbench(site, script, connections, seconds, role):
+    """One load of statements; script: (file, definitions)."""
     with Meter({"PostgreSQL": site.postgresql_pid()}) as meter:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(pgbench_command(site, *script, connections, seconds, role), capture_output=True, text=True, check=False)
     count = re.search(r"^number of transactions actually processed: (\d+)", done.stdout, re.M)
     rate = re.search(r"^tps = ([\d.]+) \(without", done.stdout, re.M)
     failed = re.search(r"^number of failed transactions: (\d+)", done.stdout, re.M)
     if done.returncode or not (count and rate):
         raise RuntimeError(f"pgbench:\n{done.stdout}{done.stderr}")
     return Sample(rate=float(rate[1]), errors=int(failed[1]) if failed else 0, others=meter.others,
-                  cpu={name: used / max(int(count[1]), 1) * 1e6 for name, used in meter.used.items()})
+                  cpu=meter.each(int(count[1])))
 
 
 def in_turn(rounds, loads):
@@ -125,11 +132,3 @@ def spread(samples):
 def cpu(samples, program):
     values = [sample.cpu[program] for sample in samples if program in sample.cpu]
     return statistics.median(values) if values else None
-
-
-def pause():
-    """What a load left behind, such as connections that close, is let go."""
-    time.sleep(0.3)
-
-
-__all__ = ["Meter", "Requests", "Sample", "cpu", "in_turn", "median", "pathlib", "pause", "pgbench", "spread", "wrk"]

@@ -2,20 +2,16 @@
 that do nothing, and an nginx in front of each, all of them with the very snippets of nginx/."""
 import contextlib
 import os
-import pathlib
 import shutil
 import signal
 import socket
-import struct
 import subprocess
-import sys
 
-HERE = pathlib.Path(__file__).resolve().parent
-sys.path.append(str(HERE.parent / "lib"))
-from cluster import copy_template  # noqa: E402
-from harness import (BUILD, CHECKOUT, begin, clean_up, copy_what_runs, listen, private_folder,  # noqa: E402
+from cluster import DATABASE, copy_template
+from fastcgi import answer, received, request
+from harness import (BUILD, CHECKOUT, begin, clean_up, copy_what_runs, listen, private_folder,
                      template_folder)
-from processes import start, stop, stop_being_root, wait_for  # noqa: E402
+from processes import start, stop, stop_being_root, wait_for
 
 THREADS = 64
 
@@ -34,7 +30,7 @@ storage "postgresql" {
 }
 listener "fastcgi" {
   address = "unix:%(socket)s"
-  %(listener)s
+  threads = %(threads)d
 }
 cache {
   %(cache)s
@@ -72,29 +68,12 @@ def resident_mb(pid):
         return next(int(line.split()[1]) for line in file if line.startswith("VmRSS")) / 1024
 
 
-def record(kind, content=b""):
-    """Of FastCGI's, for request 1."""
-    return struct.pack("!BBHHBx", 1, kind, 1, len(content), 0) + content
-
-
 def ask_directly(path, method, uri, token, body=""):
     """What the worker behind a socket writes, headers and all, without nginx."""
-    parameters = {"REQUEST_METHOD": method, "REQUEST_URI": uri, "DOCUMENT_URI": uri.partition("?")[0],
-                  "REMOTE_ADDR": "127.0.0.1", "CONTENT_LENGTH": str(len(body)) if body else "",
-                  "RUNTIME_CATALOG_NAMESPACE": "", "HTTP_X_VAULT_TOKEN": token}
-    sent = record(5, body.encode()) if body else b""
-    content = b"".join(struct.pack("!BI", len(name), len(value) | 1 << 31) + name.encode() + value.encode()
-                       for name, value in parameters.items())
-    answer = b""
     with socket.socket(socket.AF_UNIX) as peer:
         peer.connect(str(path))
-        peer.sendall(record(1, struct.pack("!HB5x", 1, 0)) + record(4, content) + record(4) + sent + record(5))
-        with peer.makefile("rb") as stream:
-            while header := stream.read(8):
-                _, kind, _, length, padding = struct.unpack("!BBHHBx", header)
-                piece = stream.read(length + padding)[:length]
-                answer += piece if kind == 6 else b""
-    return answer
+        peer.sendall(request(method, uri, token, body.encode()))
+        return answer(received(peer))
 
 
 class Server:
@@ -185,18 +164,18 @@ class Site:
         self.started = []
         self.token = None
 
-    def worker(self, name, storage="", listener="", cache=""):
+    def worker(self, name, storage="", cache="", database=DATABASE):
         configuration = self.folder / f"{name}.conf"
-        configuration.write_text(WORKER % {"dsn": self.cluster.dsn("runtime_catalog_worker"),
-                                           "socket": self.folder / f"{name}.sock", "storage": storage,
-                                           "listener": f"threads = {THREADS}\n{listener}", "cache": cache})
+        dsn = self.cluster.dsn("runtime_catalog_worker").replace(f"dbname={DATABASE}", f"dbname={database}")
+        configuration.write_text(WORKER % {"dsn": dsn, "socket": self.folder / f"{name}.sock", "threads": THREADS,
+                                           "storage": storage, "cache": cache})
         return self.keep(Server(self.folder, name, [self.folder / "bin/runtime-catalogd", "-c", configuration]))
 
-    def responder(self, name, answer):
-        """A bare one that writes these bytes."""
+    def responder(self, name, content, program="responder"):
+        """One that writes these bytes, whatever it is asked."""
         file = self.folder / f"{name}.bytes"
-        file.write_bytes(answer)
-        return self.keep(Server(self.folder, name, [self.folder / "bin/responder", self.folder / f"{name}.sock", file,
+        file.write_bytes(content)
+        return self.keep(Server(self.folder, name, [self.folder / "bin" / program, self.folder / f"{name}.sock", file,
                                                     str(THREADS)]))
 
     def front(self, name, server=None, instead=None):
@@ -226,7 +205,7 @@ class Site:
 def bring(folder):
     """What is needed of the checkout, where those who are not root can read it."""
     copy_what_runs(folder)
-    for name in ("responder", "policy_bench"):
+    for name in ("responder", "workless", "policy_bench"):
         shutil.copy(BUILD / "tests/bench" / name, folder / "bin")
     shutil.copytree(CHECKOUT / "nginx", folder / "nginx")
     for name in ("tests/lib/make-nginx", "tests/bench/load.lua"):

@@ -1,0 +1,147 @@
+"""How fast requests are answered, and what they cost."""
+import contextlib
+import json
+import signal
+import subprocess
+
+from chain import BARE, CLIENTS, EXAMPLE, LIST, READ, ROUNDS, RUNTIMES, SECONDS, WRITE
+from harness import CONTAINER
+from load import in_turn, pgbench, pgbench_command
+from processes import start, stop, wait_for
+from rows import compared, measured, show
+from statements import log_statements, statements_of
+
+STORM = 2000 # writes a second
+
+# The columns of a runtime without what the catalog adds: no trigger, no row-level security, no
+# foreign key.
+BARE_TABLE = """
+CREATE SCHEMA bench;
+CREATE TABLE bench.runtime (LIKE runtime_catalog.runtime INCLUDING DEFAULTS, CONSTRAINT runtime_pkey PRIMARY KEY (namespace_id, type, name));
+INSERT INTO bench.runtime SELECT * FROM runtime_catalog.runtime;
+"""
+BARE_UPSERT = r"""
+\set name random(1, {runtimes})
+INSERT INTO bench.runtime AS runtime (namespace_id, type, name, oci_runtime, cgroup_parent, cpu_nanos, memory_bytes, rootless)
+VALUES (1, 'container', :name, 'runsc', '/examplelimit/', 1000::bigint, 10000000::bigint, 'false'::boolean)
+ON CONFLICT (namespace_id, type, name) DO UPDATE
+SET oci_runtime = excluded.oci_runtime, cgroup_parent = excluded.cgroup_parent, cpu_nanos = excluded.cpu_nanos,
+    memory_bytes = excluded.memory_bytes, rootless = excluded.rootless, updated_at = excluded.updated_at;
+"""
+
+
+def read(bench, kind="plain"):
+    bench.compare(f"read, {kind}", "requests/s", {
+        "nginx return": bench.load(bench.returning(), READ, CLIENTS, kind),
+        "worker's loop, no work": bench.load(bench.bare(program="workless"), READ, CLIENTS, kind),
+        BARE: bench.load(bench.bare(), READ, CLIENTS, kind),
+        "worker": bench.load(bench.ours(), READ, CLIENTS, kind)})
+
+
+def tls(bench):
+    read(bench, "tls")
+
+
+def cold(bench):
+    """The cache is off: token, policies and object by one statement."""
+    bench.compare("cold", "requests/s", {
+        BARE: bench.load(bench.bare(), READ, CLIENTS),
+        "worker": bench.load(bench.ours("cold", cache='max_staleness = "0s"'), READ, CLIENTS)})
+
+
+def lists(bench):
+    for connections in (1, 8):
+        bench.compare(f"list, {connections} clients", "requests/s", {
+            BARE: bench.load(bench.bare(LIST.path), LIST, connections),
+            "worker": bench.load(bench.ours(), LIST, connections)})
+
+
+class Scripts:
+    """For pgbench: the worker's own statements of a write to one of some runtimes, and a bare
+    upsert."""
+
+    def __init__(self, site):
+        self.site = site
+        log_statements(site, "runtime_catalog_worker", True)
+        spy = site.worker("spy")
+        self.found = statements_of(site, spy, "POST", CONTAINER + "1", json.dumps(EXAMPLE))
+        spy.stop()
+        log_statements(site, "runtime_catalog_worker", False)
+        site.cluster.sql(BARE_TABLE)
+
+    def write(self, name, text):
+        path = self.site.folder / name
+        path.write_text(text)
+        return path
+
+    def own(self, first, last):
+        """(script, definitions): what a write of one of the runtimes first … last sends."""
+        text, definitions = "", {}
+        for index, statement in enumerate(self.found):
+            names = [number for number, value in statement.parameters.items() if value == "1"]
+            text += statement.script(f"p{index}", {number: f"random({first}, {last})" for number in names})
+            definitions.update(statement.definitions(f"p{index}"))
+        return self.write(f"own-{first}-{last}.sql", text), definitions
+
+    def bare(self):
+        return self.write("bare.sql", BARE_UPSERT.format(runtimes=RUNTIMES)), {}
+
+
+def scripts(bench):
+    return bench.once("scripts", lambda: Scripts(bench.site))
+
+
+def write(bench):
+    def statements(script, role):
+        return lambda: pgbench(bench.site, *script, connections, SECONDS, role)
+
+    made = scripts(bench)
+    print(f"\nA write makes the worker send: {', '.join(one.name for one in made.found)}")
+    for connections in (1, 8, CLIENTS):
+        name = f"write, {connections} client{'s' if connections > 1 else ''}"
+        samples = in_turn(ROUNDS, {
+            "pgbench, bare upsert": statements(made.bare(), "postgres"),
+            "pgbench, same statements": statements(made.own(1, RUNTIMES), "runtime_catalog_worker"),
+            "worker": bench.load(bench.ours(), WRITE, connections)})
+        show(f"{name}, writes/s", samples)
+        bench.results.add(compared(name, "writes/s", samples["worker"], samples["pgbench, same statements"]))
+    bench.results.add(compared(f"history and row security, {CLIENTS} clients", "writes/s",
+                               samples["pgbench, same statements"], samples["pgbench, bare upsert"]))
+
+
+@contextlib.contextmanager
+def storm(bench):
+    """While it lasts another worker's statements write runtimes that nobody reads."""
+    log = bench.site.folder / "storm.log"
+    log.unlink(missing_ok=True)
+    command = pgbench_command(bench.site, *scripts(bench).own(RUNTIMES // 2 + 1, RUNTIMES), 8, 60, "runtime_catalog_worker")
+    process = start([*command, f"-R{STORM}", "-P1"], log)
+    try:
+        wait_for(lambda: "progress" in log.read_text(), 20, "the storm blows")
+        yield
+    finally:
+        stop(process, signal.SIGTERM)
+
+
+def in_storm(bench):
+    """Reads of what is not written, while 2,000 others a second are."""
+    def under_storm(load):
+        def run():
+            with storm(bench):
+                return load()
+        return run
+
+    bench.compare("storm", "requests/s", {
+        BARE: under_storm(bench.load(bench.bare(), READ, CLIENTS)),
+        "worker": under_storm(bench.load(bench.ours(), READ, CLIENTS))})
+    rates = [line.split(" tps")[0].split()[-1] for line in (bench.site.folder / "storm.log").read_text().splitlines() if " tps" in line]
+    print(f"  the last storm wrote {', '.join(rates)} a second")
+
+
+def policy(bench):
+    """1,000 rules, in one process."""
+    done = subprocess.run([bench.site.folder / "bin/policy_bench"], capture_output=True, text=True, check=True)
+    print("\npolicy of 1,000 rules, one check")
+    for line in done.stdout.splitlines():
+        name, nanoseconds = line.split()
+        bench.results.add(measured(f"policy, {name}", "µs", int(nanoseconds) / 1000))
