@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * From a token to who asks, and, since it is one statement, to what the route is about. The
- * work and the answer are the same for a token that is unknown, expired or revoked.
+ * statement and the answer are the same for a token that is unknown, malformed, expired, used up,
+ * revoked or of a namespace outside the site's; what its time would tell exchange.c hides.
  */
 #ifndef AUTHENTICATE_H
 #define AUTHENTICATE_H

@@ -13,6 +13,12 @@
 #include "store_caller.h"
 #include "text.h"
 
+#include <errno.h>
+#include <stdint.h>
+#include <time.h>
+
+enum { REFUSAL_MS = 2 }; /* more than a statement takes on a database that is not busy */
+
 /* What the route's handler has to say. A path that leads nowhere is told only here, behind
  * authorise(): without permission one never learns whether a path exists. */
 static bool handle(struct call *call, struct error *err)
@@ -115,6 +121,22 @@ static bool answer(struct call *call, struct caller *caller, struct credential *
     return admit(call, caller, credential, schema_fits, err) && handle(call, err);
 }
 
+/* Waits until REFUSAL_MS after the request began, or a multiple. PostgreSQL finds out sooner of one
+ * token than of another that it is not to be let in (expired with its parent, used up): who is
+ * refused shall not learn it by the time that took. */
+static void leave_alike(const struct timespec *began)
+{
+    const int64_t step = REFUSAL_MS * INT64_C(1000000), second = 1000000000;
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    int64_t took = (now.tv_sec - began->tv_sec) * second + now.tv_nsec - began->tv_nsec;
+    int64_t until = began->tv_nsec + (took / step + 1) * step;
+    struct timespec at = {.tv_sec = began->tv_sec + until / second, .tv_nsec = until % second};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR)
+        ;
+}
+
 void exchange_serve(const struct exchange *exchange, const struct input *input,
                     const struct output *output, struct arena *arena)
 {
@@ -125,6 +147,7 @@ void exchange_serve(const struct exchange *exchange, const struct input *input,
     struct response response = {.mount_type = ""};
     struct error err = {.code = ERROR_NONE};
     struct audit_pair pair;
+    struct timespec began;
     struct call call = {
         .db = exchange->db,
         .api_version = exchange->api_version,
@@ -136,6 +159,7 @@ void exchange_serve(const struct exchange *exchange, const struct input *input,
         .response = &response,
     };
 
+    clock_gettime(CLOCK_MONOTONIC, &began);
     bool ok = request_parse(&request, input, exchange->max_request_size, arena, &err);
     log_set_request_id(request.id);
     ok = ok && route_find(&match, request.path, request.operation, arena, &err) &&
@@ -147,6 +171,8 @@ void exchange_serve(const struct exchange *exchange, const struct input *input,
         err.code = ERROR_NONE;
         err.detail[0] = '\0';
     }
+    if (err.code == ERROR_PERMISSION_DENIED && request.token && !caller.known)
+        leave_alike(&began);
     unsigned status = response_send(&response, &request, &err, arena, output);
     report(&request, &err, status);
     log_set_request_id(NULL);
