@@ -79,12 +79,18 @@ def tool_flow(s, dsn, mark):
                              (["namespace", "update", "-max-runtimes=3", mark], None), (["namespace", "read", mark], None),
                              (["namespace", "delete", mark], None), (["token", "issue", "-policy=" + mark], None), (["token", "list"], None),
                              (["token", "lookup", "-accessor=" + accessor], None), (["token", "revoke", "-accessor=" + accessor], None),
-                             (["status", files], None)]:
+                             (["history"], None), (["audit", "hash", mark], None), (["status", files], None)]:
         ran = subprocess.run([s.folder / "bin/runtime-catalog", *arguments], input=given, text=True, capture_output=True, check=False,
                              env={"RUNTIME_CATALOG_DSN": dsn})
         s.secrets += re.findall(r"hvs\.\w+", ran.stdout)
-        done[" ".join(arguments[:2])] = (ran.returncode, ran.stdout + ran.stderr)
+        done[" ".join(word for word in arguments[:2] if not word.startswith("-"))] = (ran.returncode, ran.stdout + ran.stderr)
     return done
+
+
+def subcommands():
+    """Of tool.c's table, without those that need no database; migrate is migrations.py's."""
+    rows = (CHECKOUT / "src/tool.c").read_text().split(".words = ")[1:]
+    return {" ".join(re.findall(r'"([a-z]+)"', row.split("}", 1)[0])) for row in rows if ".offline = true" not in row.split("    {\n")[0]} - {"migrate"}
 
 
 def names_in_source():
@@ -119,7 +125,8 @@ def few_statements(s):
 def the_tool(s):
     done = tool_flow(s, s.cluster.dsn("ann"), MARK + "c")
     wrong = {name: said for name, said in done.items() if said[0]}
-    s.tap.ok(not wrong, f"{len(done)} commands of the tool each work with one connection", wrong)
+    s.tap.equal(set(done), subcommands(), "each command of the tool that needs a database")
+    s.tap.ok(not wrong, "works with one connection", wrong)
     s.tap.ok("hijacked" not in done["namespace list"][1], "and take no function of somebody else's for PostgreSQL's", done["namespace list"])
     found, unnamed = statements(s, "ann")
     s.tap.ok(not unnamed and set(found) <= names_in_source(), "its statements have names, too", unnamed, found)
@@ -208,7 +215,8 @@ def time_outs(s):
     holder.communicate("COMMIT;\n")
     for name, (_, _, sqlstate, least, most) in TIME_OUTS.items():
         done, took = results[name]
-        s.tap.ok(f" {sqlstate}: " in done.stderr and least - 0.1 < took < most, f"{name} ends what waits, after {least} s", f"{took:.1f} s", done.stderr)
+        s.tap.ok(f" {sqlstate}: " in done.stderr and least - 0.1 < took < most, f"{name} ends what waits, after {least} s",
+                 f"{took:.1f} s", done.stderr)
     s.tap.ok(4.5 < results["idle"][1] < 12, "the worker's idle_in_transaction_session_timeout ends what holds a transaction open, after 5 s",
              results["idle"])
     done, took = results["tool"]
@@ -231,7 +239,7 @@ def own_time_out(s):
              f"{took:.1f} s", done.stderr)
 
 
-with stack(plan=19, site="stand-alone", worker={"storage": "max_connections = 3"}) as s:
+with stack(plan=20, site="stand-alone", worker={"storage": "max_connections = 3"}) as s:
     s.expect("postgresql", "25P03|terminating connection due to (idle-in-transaction timeout|administrator command)")
     s.expect("worker", "STORAGE_AWAY")
     s.cluster.stop()
