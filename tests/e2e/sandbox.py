@@ -20,7 +20,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-with stack(plan=11) as s:
+with stack(plan=13) as s:
     def statuses():
         folder = f"/proc/{s.worker.pid}/task"
         for task in os.listdir(folder): # one of them may be about to end
@@ -88,6 +88,20 @@ with stack(plan=11) as s:
     for _ in range(3):
         s.register("example", cpu_nanos=2)
     s.tap.equal(s.worker.poll(), None, "nothing of it is a call that the sandbox kills for")
+
+    # Files: the audit log alone, in its folder alone.
+    (s.folder / "elsewhere").mkdir()
+    elsewhere = str(s.folder / "elsewhere/audit.log")
+    s.configure_worker(edit=lambda text: text.replace(url, secure).replace(str(s.audit_log), elsewhere))
+    if "(Landlock)" in s.worker_log.read_text():
+        s.tap.skip("no other folder can be written", "this kernel has no Landlock")
+    else:
+        reload("not reloaded")
+        s.tap.ok(said(f"{elsewhere}: Permission denied") == 1 and not os.listdir(s.folder / "elsewhere"), "no other folder can be written",
+                 *lines_of(s.worker_log)[-3:])
+    s.configure_worker(edit=lambda text: text.replace(url, secure).replace("audit.log", "audit.second.log"))
+    reload()
+    s.answer("but another file in the audit log's", s.request("GET", CONTAINER + "example"), 200)
 
     # A restart is needed, and said to be, to leave it.
     s.configure_worker(edit=lambda text: text.replace(url, secure).replace('"kill"', '"off"'))

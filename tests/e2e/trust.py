@@ -107,4 +107,4 @@ with stack(plan=len(PEERS) + len(BAD_USERS) + 8, bring=bring) as s:
     s.tap.equal(status["NoNewPrivs"], "1", "and no program that it could start would have any")
     written = {os.readlink(f"/proc/{s.worker.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{s.worker.pid}/fd")
                if os.stat(f"/proc/{s.worker.pid}/fd/{fd}").st_mode & 0o170000 == 0o100000}
-    s.tap.equal(written, {str(s.worker_log)}, "no file is open but the log on standard error")
+    s.tap.equal(written, {str(s.worker_log), str(s.audit_log)}, "no file is open but the log on standard error and the audit log")
