@@ -160,6 +160,9 @@ HASHES = [
     (NOT_OWNER, "SELECT FROM pg_stats WHERE schemaname = 'runtime_catalog' AND tablename = 'token' AND attname = 'hash'", 0),
     (("operator", "reader"), "SELECT FROM runtime_catalog.change WHERE coalesce(old, '{}') ? 'hash' OR coalesce(new, '{}') ? 'hash'", 0),
     (("operator", "reader"), "SELECT FROM runtime_catalog.change WHERE table_name = 'token'", 3),
+    (NOT_OWNER, "TABLE runtime_catalog.audit_salt", REFUSED),
+    (NOT_OWNER, "UPDATE runtime_catalog.audit_salt SET salt = repeat('x', 32)", REFUSED),
+    (("reader", "stranger"), "SELECT runtime_catalog.audit_salt()", REFUSED),
     (("worker",), "INSERT INTO runtime_catalog.plugin (namespace_id, type, name) VALUES (1001, 'secret', 'q') RETURNING env", REFUSED),
     (("worker",), "UPDATE runtime_catalog.plugin SET command = env[1]", REFUSED),
     (("worker",), "INSERT INTO runtime_catalog.plugin AS plugin (namespace_id, type, name) VALUES (1001, 'secret', 'p')"
@@ -214,6 +217,7 @@ WORKER = [
     (("worker",), CONTEXT % 1002 + "SELECT * FROM runtime_catalog.runtime", 1),
     (("worker",), CONTEXT % 1002 + "UPDATE runtime_catalog.policy SET text = 'x'", 1),
     (("worker",), "SELECT runtime_catalog.list_accessors(1)", 1),
+    (("worker",), "SELECT runtime_catalog.audit_salt()", 1),
     (("worker",), "SELECT runtime_catalog.create_token(1, repeat('r', 24), sha256('x'), repeat('x', 24), '[\"root\"]', true, 'p', 'd', NULL,"
                   " true, 0, 0, 0, 0)", 1),
     (("worker",), "SELECT runtime_catalog.revoke_token(1, NULL, NULL, repeat('r', 24), false)", 1),

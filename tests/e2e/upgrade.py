@@ -139,7 +139,7 @@ class Database:
                 "runtime": "name !~ '^(load-|counter$)'", "plugin": "name !~ '^load-'", "policy": "name !~ '^load-'",
                 "token": "accessor !~ '^0'"}
         each = " UNION ALL ".join(f"SELECT '{table} ' || row_to_json(it) FROM (SELECT {columns.replace('checksum, ', '')}"
-                                  f" FROM runtime_catalog.{table} WHERE {mine[table]}) AS it" for table, columns in tables.items())
+                                  f" FROM runtime_catalog.{table} WHERE {mine.get(table, True)}) AS it" for table, columns in tables.items())
         return sorted(self.sql(each).splitlines())
 
     def version(self):
