@@ -135,7 +135,7 @@ bool store_token_find(struct db *db, const char *token,
     "WITH RECURSIVE expired (accessor) AS ("                                                 \
     "    SELECT token.accessor"                                                              \
     "      FROM runtime_catalog.token AS token"                                              \
-    "     WHERE token.expires_at <= clock_timestamp()"                                       \
+    "     WHERE token.expires_at <= statement_timestamp()"                                   \
     "     UNION"                                                                             \
     "    SELECT token.accessor"                                                              \
     "      FROM expired"                                                                     \

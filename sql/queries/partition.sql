@@ -49,6 +49,7 @@ ALTER TABLE runtime_catalog.change RENAME TO change_before;
 ALTER TABLE runtime_catalog.change_before DROP CONSTRAINT change_pkey;
 ALTER TABLE runtime_catalog.change_before ADD CONSTRAINT change_before_pkey PRIMARY KEY USING INDEX change_before_pkey;
 ALTER INDEX runtime_catalog.change_xid_idx RENAME TO change_before_xid_idx;
+ALTER INDEX runtime_catalog.change_namespace_idx RENAME TO change_before_namespace_idx;
 
 CREATE TABLE runtime_catalog.change (
     LIKE runtime_catalog.change_before INCLUDING DEFAULTS INCLUDING IDENTITY INCLUDING STORAGE INCLUDING COMMENTS,
@@ -56,6 +57,7 @@ CREATE TABLE runtime_catalog.change (
 ) PARTITION BY RANGE (changed_at);
 COMMENT ON TABLE runtime_catalog.change IS 'Every change of every table of the catalog, written by triggers in the transaction that made it';
 CREATE INDEX change_xid_idx ON runtime_catalog.change (xid);
+CREATE INDEX change_namespace_idx ON runtime_catalog.change (namespace_id) WHERE table_name = 'namespace';
 GRANT SELECT ON runtime_catalog.change TO runtime_catalog_operator, runtime_catalog_reader;
 CREATE TRIGGER change_forgets
     AFTER DELETE OR TRUNCATE ON runtime_catalog.change

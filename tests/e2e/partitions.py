@@ -28,7 +28,8 @@ SHAPE = [
     ("comment", "SELECT obj_description('runtime_catalog.change'::regclass, 'pg_class')"),
     ("owner and grants", "SELECT relowner::regrole, relacl FROM pg_class WHERE oid = 'runtime_catalog.change'::regclass"),
     ("triggers", "SELECT tgname, tgtype, tgenabled, tgfoid::regproc FROM pg_trigger WHERE tgrelid = 'runtime_catalog.change'::regclass"),
-    ("index on xid", "SELECT replace(indexdef, 'ON ONLY', 'ON') FROM pg_indexes WHERE indexname = 'change_xid_idx'"),
+    ("indexes", "SELECT replace(indexdef, 'ON ONLY', 'ON') FROM pg_indexes"
+                " WHERE indexname IN ('change_xid_idx', 'change_namespace_idx') ORDER BY indexname"),
 ]
 FORGETS = "SELECT count(*) FROM runtime_catalog.change WHERE operation = 'forget' AND id > %d"
 

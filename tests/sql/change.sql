@@ -71,6 +71,7 @@ SELECT set_eq(
 SELECT set_eq(
     $$SELECT indexdef FROM pg_indexes WHERE schemaname = 'runtime_catalog' AND tablename = 'change'$$,
     $$VALUES ('CREATE UNIQUE INDEX change_pkey ON runtime_catalog.change USING btree (id)'),
+             ('CREATE INDEX change_namespace_idx ON runtime_catalog.change USING btree (namespace_id) WHERE (table_name = ''namespace''::text)'),
              ('CREATE INDEX change_xid_idx ON runtime_catalog.change USING btree (xid)')$$,
     'change has these indexes');
 
