@@ -137,7 +137,8 @@ class Stack:
 
     def stop_worker(self):
         if self.worker:
-            self.worker_status = self.worker_status or stop(self.worker, signal.SIGTERM)
+            status = stop(self.worker, signal.SIGTERM)
+            self.worker_status = self.worker_status or status
             self.worker = None
 
     def listen_for_workers(self):
