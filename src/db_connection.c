@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { PROBE_MS = 100 }; /* after so long a pooler has no second connection to spare */
+enum { PROBES = 3 };
 
 int64_t connection_clock(void)
 {
@@ -316,7 +316,7 @@ static const char *text_of(const PGresult *result, int column)
 }
 
 #define WHO_ANSWERS                                                                          \
-    "/* who_answers */ SELECT pg_catalog.pg_backend_pid(),"                                                    \
+    "/* who_answers */ SELECT pg_catalog.pg_backend_pid(),"                                  \
     "       pg_catalog.current_setting('transaction_read_only'),"                            \
     "       pg_catalog.pg_is_in_recovery()"
 
@@ -354,40 +354,29 @@ static bool find_who(struct connection *connection, int64_t deadline, struct err
     return true;
 }
 
-static bool went_well(PGresult *result)
+/* The process that serves a connection at this moment; 0: nobody answers. */
+static long serving_pid(struct connection *connection, int64_t deadline)
 {
-    bool good = result && !connection_was_refused(result);
+    struct error err;
+    PGresult *result = ask(connection, "/* serving_pid */ SELECT pg_catalog.pg_backend_pid()", deadline,
+                           &err);
+    long pid = result ? strtol(text_of(result, 0), NULL, 10) : 0;
 
     PQclear(result);
-    return good;
+    return pid;
 }
 
-/* A statement gets a name. Then another connection opens a transaction, for which a pooler that
- * shares takes the server that the first had last. Now the first runs the statement: it is there or
- * it is not, or nothing comes because there is but that one server. Nothing is left behind. */
-static bool survives(struct connection *connection, struct connection *other, int64_t deadline)
+/* Whether a pooler lets two connections use the same server in turn. It gives the one that became
+ * free last to whoever comes first, so that does not take long to show, unless many others come
+ * between. */
+static bool is_shared(struct connection *one, struct connection *other, int64_t deadline)
 {
-    PGconn *pg = connection->pg;
-    char name[64], forget[96];
-    struct error err;
+    long first = serving_pid(one, deadline), second = serving_pid(other, deadline);
+    bool shared = first == second;
 
-    text_format(name, sizeof name, "keeping_%d_%lld", PQbackendPID(pg),
-                (long long)connection_clock());
-    text_format(forget, sizeof forget, "DEALLOCATE %s", name);
-    bool sent = went_well(answer_to(connection, PQsendPrepare(pg, name, "SELECT 1", 0, NULL),
-                                    deadline, &err)) &&
-                went_well(connection_script(other, "BEGIN", deadline, &err)) &&
-                went_well(connection_script(other, "SELECT 1", deadline, &err)) &&
-                PQsendQueryPrepared(pg, name, 0, NULL, NULL, NULL, 0);
-    int64_t soon = connection_clock() + PROBE_MS;
-    bool prompt = sent && await_result(connection, soon < deadline ? soon : deadline, &err);
-    connection->timed_out = false;
-    bool shared = went_well(connection_script(other, forget, deadline, &err));
-    (void)went_well(connection_script(other, "COMMIT", deadline, &err));
-    bool found = sent && went_well(collect(connection, deadline, &err));
-    if (found && !shared)
-        (void)went_well(connection_script(connection, forget, deadline, &err));
-    return found && prompt;
+    for (int i = 0; !shared && i < PROBES; i++)
+        shared = serving_pid(one, deadline) != first || serving_pid(other, deadline) != second;
+    return shared;
 }
 
 static bool find_keeping(struct connection *connection, const struct db_servers *servers,
@@ -399,7 +388,7 @@ static bool find_keeping(struct connection *connection, const struct db_servers 
     if (!connection->pooled)
         return true;
     other = dialled(servers, connection->server, options, deadline, err);
-    if (!other || !survives(connection, other, deadline))
+    if (!other || is_shared(connection, other, deadline))
         connection->keeping = KEEPING_NO;
     connection_close(other);
     return connection_is_idle(connection) || away_message(err, connection->pg);

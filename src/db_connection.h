@@ -18,8 +18,8 @@
 
 enum { CONNECTION_PREPARED_MAX = 128 };
 
-/* Whether prepared statements stay with a connection. Behind a pooler that gives every transaction
- * another one of its own they do not, unless it takes care of them. */
+/* Whether prepared statements stay with a connection. Behind a pooler that shares its own between
+ * transactions they do not. */
 enum keeping {
     KEEPING_UNKNOWN = 0,
     KEEPING_YES,
@@ -50,9 +50,9 @@ struct connection {
 /* Milliseconds of a clock that nobody sets. Deadlines are moments of it; 0: none. */
 int64_t connection_clock(void);
 
-/* Connects to one of the servers, and begins the session that the options want. keeping: what is known of it, or KEEPING_UNKNOWN and it is found
- * out, which takes a second connection for a moment if there is a pooler. NULL with *err,
- * ERROR_STORAGE_AWAY. Ours: connection_close. */
+/* Connects to one of the servers, and begins the session that the options want. keeping: what is
+ * known of it, or KEEPING_UNKNOWN and it is found out, which takes a second connection for a moment
+ * if there is a pooler. NULL with *err, ERROR_STORAGE_AWAY. Ours: connection_close. */
 struct connection *connection_open(const struct db_servers *servers, size_t server,
                                    const struct db_options *options, enum keeping keeping,
                                    int64_t deadline, struct error *err)

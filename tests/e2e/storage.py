@@ -7,7 +7,9 @@ import threading
 import time
 
 sys.path.append(sys.path[0] + "/../lib")
+from cluster import lines_of  # noqa: E402
 from harness import CATALOG, CONTAINER, stack  # noqa: E402
+from processes import wait_for  # noqa: E402
 
 REQUESTS = [("LIST", CATALOG, None), ("GET", CONTAINER + "example", None), ("POST", CONTAINER + "example", {}),
             ("DELETE", CONTAINER + "example", None), ("GET", CATALOG + "/nowhere", None)]
@@ -19,7 +21,11 @@ def seconds_of(action):
     return time.monotonic() - started, result
 
 
-with stack(plan=3 * len(REQUESTS) + 15) as s:
+def said(s, text):
+    return sum(text in line for line in lines_of(s.worker_log))
+
+
+with stack(plan=3 * len(REQUESTS) + 17) as s:
     s.expect("worker", r"STORAGE_AWAY", r"(?i)connect|storage|database")
     s.expect("postgresql", "FATAL:  terminating connection due to (administrator command|unexpected)",
              "FATAL:  the database system is (shutting down|starting up)", "FATAL:  connection to client lost")
@@ -33,6 +39,10 @@ with stack(plan=3 * len(REQUESTS) + 15) as s:
         s.tap.ok(response.errors and response.errors[0], "which says so", response)
         s.tap.ok(seconds < 0.5 and (response.header("Retry-After") or "").isdigit(),
                  "at once, and when to come again", f"{seconds:.3f} s", response)
+    began, complaints = time.monotonic(), said(s, "[ERROR]")
+    wait_for(lambda: s.request("GET", CONTAINER + "example").status == 503 and said(s, "requests more)"), 20, "the log says how many it had no line for")
+    s.tap.ok(said(s, "[ERROR]") - complaints <= 2 + time.monotonic() - began, "the log has one line a second, not one a request",
+             said(s, "[ERROR]") - complaints, time.monotonic() - began)
     # Refusals that need no database do not wait for one.
     s.answer("a malformed body is still refused", s.request("POST", CONTAINER + "example", "{"), 400)
     s.answer("no token is still refused", s.request("LIST", CATALOG, token=None), 403)
@@ -45,6 +55,7 @@ with stack(plan=3 * len(REQUESTS) + 15) as s:
     s.answer("PostgreSQL started: the runtime is there", response, 200)
     s.tap.ok(seconds < 1, "within a second", f"{seconds:.3f} s")
     s.tap.equal(response.data["cpu_nanos"], 5, "as it was")
+    s.tap.equal((said(s, "[ERROR] STORAGE_AWAY: "), said(s, "storage is back: ")), (1, 1), "the log has one line of its going, and one of its coming back")
     s.answer("and can be written", s.request("POST", CONTAINER + "example", {"cpu_nanos": 6}), 204)
     s.tap.equal((s.worker.pid, s.worker.poll()), (worker, None), "the same worker all the time")
 
