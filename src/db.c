@@ -47,10 +47,16 @@ struct db {
     int64_t look_at;     /* poor: nobody looks before */
     int64_t distrust_at; /* no new generation because of a refusal before */
     enum keeping *keeping; /* of each server */
-    char system[24];       /* the cluster, and the greatest timeline of it that was seen */
-    unsigned timeline;
-    char described[160]; /* what the log said last of who answers */
+    char described[160];   /* what the log said last of who answers */
 };
+
+/* The greatest timeline of a cluster that any pool has seen: one pool's connections must not stay
+ * where another one's have learnt that nobody should be. */
+static struct {
+    pthread_mutex_t mutex; /* guards what follows */
+    char system[24];
+    unsigned timeline;
+} seen = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static _Thread_local int64_t thread_deadline; /* 0: none */
 
@@ -59,7 +65,7 @@ enum remedy {
     REMEDY_NONE = 0,
     REMEDY_RETRY,      /* the same once more, after a moment */
     REMEDY_RECONNECT,  /* likewise, with new connections only */
-    REMEDY_UNPREPARED, /* likewise, and statements are not prepared any more */
+    REMEDY_UNPREPARED, /* likewise, and nothing is prepared any more */
 };
 
 #define AWAY "storage is not available"
@@ -252,25 +258,37 @@ static int64_t deadline_after(unsigned ms)
 /* --- finding a server --- */
 
 /* A cluster's timeline grows with each promotion, so an older one is that of a primary which was
- * replaced and comes back without knowing. Nobody is to write there, nor to read. */
-static enum db_fit fit_of(struct db *db, const struct connection *connection, struct error *err)
+ * replaced and does not know. Nobody is to write there, nor to read. Returns the timeline that
+ * replaced the connection's; 0: none. */
+static unsigned replaced_by(const struct connection *connection)
+{
+    unsigned newer = 0;
+
+    if (connection->timeline == 0)
+        return 0;
+    pthread_mutex_lock(&seen.mutex);
+    if (strcmp(seen.system, connection->system) == 0 && seen.timeline > connection->timeline) {
+        newer = seen.timeline;
+    } else {
+        text_format(seen.system, sizeof seen.system, "%s", connection->system);
+        seen.timeline = connection->timeline;
+    }
+    pthread_mutex_unlock(&seen.mutex);
+    return newer;
+}
+
+static enum db_fit fit_of(const struct db *db, const struct connection *connection,
+                          struct error *err)
 {
     enum db_fit fit = connection->read_only ? db->servers.read_only : db->servers.writable;
+    unsigned newer = replaced_by(connection);
     char who[128];
 
-    pthread_mutex_lock(&db->mutex);
-    bool same = strcmp(db->system, connection->system) == 0;
-    unsigned seen = same ? db->timeline : 0;
-    if (connection->timeline > 0 && connection->timeline >= seen) {
-        text_format(db->system, sizeof db->system, "%s", connection->system);
-        db->timeline = connection->timeline;
-    }
-    pthread_mutex_unlock(&db->mutex);
     connection_describe(connection, who, sizeof who);
-    if (connection->timeline > 0 && connection->timeline < seen) {
+    if (newer > 0) {
         refuse_as(err, ERROR_STORAGE_AWAY, "");
         text_format(err->detail, sizeof err->detail,
-                    "%s: an old primary, timeline %u was seen since", who, seen);
+                    "%s: an old primary, timeline %u was seen since", who, newer);
         return DB_FIT_NOT;
     }
     if (fit == DB_FIT_NOT)
@@ -389,10 +407,12 @@ static struct connection *follow(struct db *db, struct connection *connection, b
     return useless;
 }
 
-static void tell(const struct connection *connection, bool back)
+static void tell(const struct db *db, const struct connection *connection, bool back)
 {
     char described[160];
 
+    if (db->options.quiet)
+        return;
     connection_describe(connection, described, sizeof described);
     log_write(connection->poor ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "storage is %s%s%s",
               back ? "back: " : "", described,
@@ -437,8 +457,8 @@ static bool note_attempt(struct db *db, struct connection **connection, const st
     close_all(useless);
     if (lost && !db->options.quiet)
         log_write(error_level(err->code), "%s: %s", error_name(err->code), err->detail);
-    if ((news || back) && !db->options.quiet)
-        tell(*connection, back);
+    if (news || back)
+        tell(db, *connection, back);
     if (!counts) {
         connection_close(*connection);
         *connection = NULL;
@@ -511,6 +531,8 @@ static enum turn take(struct db *db, int64_t deadline, struct connection **conne
     if (turn == TURN_IDLE || turn == TURN_LOOK) {
         *connection = db->idle;
         db->idle = db->idle->next;
+        if (db->keeping[(*connection)->server] == KEEPING_NO) /* one has found out since */
+            (*connection)->keeping = KEEPING_NO;
         db->looking = db->looking || turn == TURN_LOOK;
     } else if (turn == TURN_NEW) {
         db->connections++;
@@ -549,7 +571,7 @@ static struct connection *look(struct db *db, struct connection *connection)
     pthread_mutex_unlock(&db->mutex);
     close_all(useless);
     if (news)
-        tell(better, false);
+        tell(db, better, false);
     connection_close(found ? connection : better);
     return found ? better : connection;
 }
@@ -578,7 +600,7 @@ static struct connection *acquire(struct db *db, struct error *err)
         }
         if (turn == TURN_LOOK)
             connection = look(db, connection);
-        if (connection_is_fresh(connection))
+        if (connection_is_fresh(connection) && replaced_by(connection) == 0)
             return connection;
         forget_connection(db, connection);
     }
@@ -606,7 +628,7 @@ static void release(struct db *db, struct connection *connection)
 
 /* Gives up all connections that are as old as this one, for what it says of its server has changed.
  * Not again and again, if that does not help. */
-static bool distrust(struct db *db, const struct connection *connection, enum remedy remedy)
+static bool distrust(struct db *db, const struct connection *connection)
 {
     struct connection *useless = NULL;
     int64_t now = connection_clock();
@@ -614,8 +636,6 @@ static bool distrust(struct db *db, const struct connection *connection, enum re
     pthread_mutex_lock(&db->mutex);
     bool known = connection->generation != db->generation;
     bool helps = known || now >= db->distrust_at;
-    if (remedy == REMEDY_UNPREPARED)
-        db->keeping[connection->server] = KEEPING_NO;
     if (!known && helps) {
         db->generation++;
         db->distrust_at = now + RETRY_MS;
@@ -624,6 +644,36 @@ static bool distrust(struct db *db, const struct connection *connection, enum re
     pthread_mutex_unlock(&db->mutex);
     close_all(useless);
     return helps;
+}
+
+/* From here on no connection of that server prepares anything. */
+static bool unprepare(struct db *db, struct connection *connection)
+{
+    bool helps = connection->keeping == KEEPING_YES;
+
+    connection->keeping = KEEPING_NO;
+    pthread_mutex_lock(&db->mutex);
+    db->keeping[connection->server] = KEEPING_NO;
+    pthread_mutex_unlock(&db->mutex);
+    return helps;
+}
+
+/* Does what is to be done before another attempt. False: another one is of no use. */
+static bool apply(struct db *db, struct connection *connection, enum remedy remedy,
+                  const struct error *err)
+{
+    switch (remedy) {
+    case REMEDY_NONE:
+        return false;
+    case REMEDY_RETRY:
+        return true;
+    case REMEDY_RECONNECT: /* that a standby takes no writes is no news */
+        return !(err->code == ERROR_STORAGE_READ_ONLY && connection->read_only) &&
+               distrust(db, connection);
+    case REMEDY_UNPREPARED:
+        return unprepare(db, connection);
+    }
+    return false;
 }
 
 /* The result if it is one; else what went wrong, and what to do about it. */
@@ -640,8 +690,7 @@ static PGresult *judge(struct db *db, struct connection *connection, PGresult *r
     else
         refuse_as(err, ERROR_STORAGE_AWAY, "the COMMIT was not confirmed by a standby");
     PQclear(result);
-    bool expected = err->code == ERROR_STORAGE_READ_ONLY && connection->read_only;
-    if (*remedy > REMEDY_RETRY && (expected || !distrust(db, connection, *remedy)))
+    if (!apply(db, connection, *remedy, err))
         *remedy = REMEDY_NONE;
     return NULL;
 }

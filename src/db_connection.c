@@ -218,7 +218,7 @@ PGresult *connection_execute(struct connection *connection, const struct db_stat
         lengths[i] = (int)parameters[i].size;
         formats[i] = parameters[i].size > 0;
     }
-    if (connection->keeping == KEEPING_NO) {
+    if (connection->keeping != KEEPING_YES) {
         char *text = text_with_name(statement, err);
         int sent = text && PQsendQueryParams(connection->pg, text, count, NULL, values, lengths,
                                              formats, 0);
@@ -384,12 +384,13 @@ static bool find_keeping(struct connection *connection, const struct db_servers 
 {
     struct connection *other;
 
-    connection->keeping = KEEPING_YES;
-    if (!connection->pooled)
+    if (!connection->pooled) {
+        connection->keeping = KEEPING_YES;
         return true;
+    }
     other = dialled(servers, connection->server, options, deadline, err);
-    if (!other || is_shared(connection, other, deadline))
-        connection->keeping = KEEPING_NO;
+    if (other)
+        connection->keeping = is_shared(connection, other, deadline) ? KEEPING_NO : KEEPING_YES;
     connection_close(other);
     return connection_is_idle(connection) || away_message(err, connection->pg);
 }
@@ -399,7 +400,7 @@ static bool begin_session(struct connection *connection, const char *sql, int64_
                           struct error *err)
 {
     PGresult *result = NULL;
-    bool wanted = sql && connection->keeping != KEEPING_NO;
+    bool wanted = sql && connection->keeping == KEEPING_YES;
 
     if (wanted)
         result = ask(connection, sql, deadline, err);

@@ -19,7 +19,7 @@
 enum { CONNECTION_PREPARED_MAX = 128 };
 
 /* Whether prepared statements stay with a connection. Behind a pooler that shares its own between
- * transactions they do not. */
+ * transactions they do not. What is not known is taken for no. */
 enum keeping {
     KEEPING_UNKNOWN = 0,
     KEEPING_YES,

@@ -215,6 +215,31 @@ def old_primary(s, old, new):
     old.stop()
 
 
+def half_replaced(s, old, new):
+    """The old primary lives on, and the connection that follows its changes with it, while all others
+    have gone to the new one: what is remembered must not be what the old one knows."""
+    s.request("PUT", CONTAINER + "example", {"cpu_nanos": 1})
+    for _ in range(3):
+        s.request("GET", CONTAINER + "example")
+    hba = old.data / "pg_hba.conf"
+    hba.write_text("local all runtime_catalog_worker reject\n" + hba.read_text())
+    old.wait_for_none()
+    old.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE usename = 'runtime_catalog_worker' AND query NOT LIKE '%lease_follow%'")
+    follows = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'runtime_catalog_worker'"
+    s.tap.equal(old.sql(follows), "1", "the old primary keeps the connection that follows changes")
+    new.promote()
+    new.wait_for_none()
+    wait_for(lambda: s.request("PUT", CONTAINER + "other", {}).status == 204, PATIENCE, "writes go to the new primary")
+    new.sql("UPDATE runtime_catalog.runtime SET cpu_nanos = 2 WHERE name = 'example'")
+    began = time.monotonic()
+    while s.request("GET", CONTAINER + "example").data["cpu_nanos"] != 2 and time.monotonic() - began < PATIENCE:
+        pass
+    s.tap.ok(time.monotonic() - began < PATIENCE, "what is remembered is what the new one knows")
+    wait_for(lambda: old.sql(follows) == "0", PATIENCE, "the old primary is left")
+    old.stop()
+
+
 def turn_round(s, primary, old, wish):
     """What was the primary becomes the standby of what was its own."""
     standby = primary.standby(old.socket, "standby")
@@ -225,13 +250,13 @@ def turn_round(s, primary, old, wish):
     return standby
 
 
-PHASES = 2 * 4 + 5 + 2 * 3 + 5
+PHASES = 2 * 4 + 5 + 2 * 3 + 5 + 2
 PLAN = PHASES + 2 * 4 + 1
 
 with stack(plan=PLAN, site="stand-alone") as s:
     s.expect("worker", "STORAGE_AWAY", "storage is (not available|read-only)")
     s.expect("postgresql", "terminating connection", "the database system is", "terminating walreceiver", "could not (connect|receive|send)",
-             "recovery is in progress", "connection to client lost")
+             "recovery is in progress", "pg_hba.conf rejects", "connection to client lost")
     s.expect("nginx", "upstream")
     s.register("example")
     first, figures = s.cluster, []
@@ -258,6 +283,8 @@ with stack(plan=PLAN, site="stand-alone") as s:
 
     primary, standby = second, turn_round(s, second, first, SIDES["read-write"])
     judge(fail_over(s, primary, standby, figures), "target_session_attrs=read-write")
+    primary, standby = standby, turn_round(s, standby, primary, SIDES["any"])
+    half_replaced(s, primary, standby)
     lost, begun = 0, time.monotonic()
     while time.monotonic() - begun < SOAK:
         primary, standby = standby, turn_round(s, standby, primary, list(SIDES.values())[len(figures) % 2])

@@ -14,6 +14,10 @@ from pgbouncer import PASSWORD, Pooler  # noqa: E402
 from processes import stop, wait_for  # noqa: E402
 
 CLIENTS = 12
+# A pooler logs in for one at a time. Two workers show each other's writes at once only without a cache.
+PATIENT = {"storage": 'connect_timeout = "8s"\n pool_timeout = "8s"\n statement_timeout = "8s"',
+           "listener": 'request_timeout = "16s"'}
+UNCACHED = 'cache { max_staleness = "0s" }\n'
 TENANTS = ("", "a/", "b/")
 UNPREPARED = "through a pooler that keeps no prepared statements"
 PREPARED = "through a pooler"
@@ -87,14 +91,17 @@ def namespaces(s):
     return tokens
 
 
+def configure(s, pooler, edit=lambda text: text):
+    s.configure_worker(lambda text: edit(text.replace(s.cluster.dsn("runtime_catalog_worker"), pooler.url())) + "\n" + UNCACHED, **PATIENT)
+
+
 def check_way(s, pooler, tokens, mode, size, way):
     """Two workers on one socket, from the start."""
     name = f"{mode} mode, {size} connections"
     pooler.start(mode, size)
     before = said(s, way)
     with s.listen_for_workers() as listener:
-        s.configure_worker(lambda text: "\n".join(line for line in text.replace(s.cluster.dsn("runtime_catalog_worker"), pooler.url())
-                                                  .splitlines() if " address " not in line))
+        configure(s, pooler, lambda text: "\n".join(line for line in text.splitlines() if " address " not in line))
         workers = [s.start_sharing(listener, f"{mode}-{size}-{number}") for number in (1, 2)]
         load = Load(s, tokens)
         load.go_on(400)
@@ -164,7 +171,7 @@ with stack(plan=len(WAYS) * 6 + 4 + 3 + 2 + 1, site="stand-alone") as s:
         s.cluster.sql("ALTER ROLE runtime_catalog_worker SET log_statement = 'all'")
         s.cluster.log.write_text("") # nothing in it but what comes now
         pooler.start(mode, 20)
-        s.configure_worker(lambda text: text.replace(s.cluster.dsn("runtime_catalog_worker"), pooler.url()))
+        configure(s, pooler)
         s.start_worker()
         for _ in range(3):
             s.request("GET", CONTAINER + "client0")
