@@ -91,6 +91,10 @@ static const struct refusal {
 
     {"change_pkey", ERROR_INTERNAL, REMEDY_NONE, FAULT},
 
+    {"audit_salt_pkey", ERROR_INTERNAL, REMEDY_NONE, FAULT},
+    {"audit_salt_id_check", ERROR_INTERNAL, REMEDY_NONE, FAULT},
+    {"audit_salt_salt_check", ERROR_INTERNAL, REMEDY_NONE, FAULT},
+
     {"namespace_pkey", ERROR_INTERNAL, REMEDY_NONE, FAULT},
     {"namespace_path_key", ERROR_ALREADY_DONE, REMEDY_NONE, "namespace already exists"},
     {"namespace_id_path_key", ERROR_INTERNAL, REMEDY_NONE, FAULT},

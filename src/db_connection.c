@@ -366,17 +366,23 @@ static long serving_pid(struct connection *connection, int64_t deadline)
     return pid;
 }
 
-/* Whether a pooler lets two connections use the same server in turn. It gives the one that became
- * free last to whoever comes first, so that does not take long to show, unless many others come
- * between. */
-static bool is_shared(struct connection *one, struct connection *other, int64_t deadline)
+/* A pooler that lets two connections use the same server in turn gives the one that became free
+ * last to whoever comes first, so that does not take long to show, unless many others come between. */
+static enum keeping watch_pooler(struct connection *one, struct connection *other,
+                                 int64_t deadline)
 {
     long first = serving_pid(one, deadline), second = serving_pid(other, deadline);
-    bool shared = first == second;
+    long again = first, then = second;
 
-    for (int i = 0; !shared && i < PROBES; i++)
-        shared = serving_pid(one, deadline) != first || serving_pid(other, deadline) != second;
-    return shared;
+    for (int i = 0; first != second && i < PROBES; i++) {
+        again = serving_pid(one, deadline);
+        then = serving_pid(other, deadline);
+        if (again != first || then != second)
+            break;
+    }
+    if (first == 0 || second == 0 || again == 0 || then == 0)
+        return KEEPING_UNKNOWN;
+    return first == second || again != first || then != second ? KEEPING_NO : KEEPING_YES;
 }
 
 static bool find_keeping(struct connection *connection, const struct db_servers *servers,
@@ -390,7 +396,7 @@ static bool find_keeping(struct connection *connection, const struct db_servers 
     }
     other = dialled(servers, connection->server, options, deadline, err);
     if (other)
-        connection->keeping = is_shared(connection, other, deadline) ? KEEPING_NO : KEEPING_YES;
+        connection->keeping = watch_pooler(connection, other, deadline);
     connection_close(other);
     return connection_is_idle(connection) || away_message(err, connection->pg);
 }

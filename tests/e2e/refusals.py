@@ -10,7 +10,7 @@ import sys
 sys.path.append(sys.path[0] + "/../lib")
 from cluster import lines_of  # noqa: E402
 from driver import Driver, bring_driver  # noqa: E402
-from harness import CONTAINER, stack  # noqa: E402
+from harness import CONTAINER, UNCACHED, stack  # noqa: E402
 from processes import wait_for  # noqa: E402
 from refusal_table import is_constraint, key_of, refusals, statuses  # noqa: E402
 
@@ -21,6 +21,7 @@ LONG = "repeat('x', 5000)"
 ROWS = {
     "schema_version": {"version": "999", "name": "'x'", "oldest_worker": "'0.1.0'"},
     "change": {"table_name": "'runtime'", "operation": "'insert'"},
+    "audit_salt": {"salt": "repeat('x', 64)"},
     "namespace": {"path": "'n/'", "parent_id": "1"},
     "runtime": {"namespace_id": "1", "type": "'container'", "name": "'r'"},
     "plugin": {"namespace_id": "1", "type": "'secret'", "name": "'p'", "version": "''", "command": "'c'",
@@ -37,6 +38,9 @@ VIOLATIONS = {
     "schema_version_oldest_worker_check": ("schema_version", {"oldest_worker": "'1'"}),
     "schema_version_checksum_check": ("schema_version", {"checksum": "'x'"}),
     "change_pkey": ("change", {"id": "(SELECT max(id) FROM runtime_catalog.change)"}),
+    "audit_salt_pkey": ("audit_salt", {}),
+    "audit_salt_id_check": ("audit_salt", {"id": "false"}),
+    "audit_salt_salt_check": ("audit_salt", {"salt": "'x'"}),
     "namespace_pkey": ("namespace", {"id": "1"}),
     "namespace_path_key": ("namespace", {"path": "'here/'"}),
     "namespace_id_check": ("namespace", {"id": "0"}),
@@ -328,7 +332,7 @@ def check_pauses(s):
                   " IF NEW.name = 'cursed' THEN RAISE EXCEPTION 'cursed' USING ERRCODE = '40001'; END IF; RETURN NEW; END $$;"
                   "CREATE TRIGGER curse BEFORE INSERT ON runtime_catalog.runtime FOR EACH ROW EXECUTE FUNCTION public.curse();"
                   "ALTER TABLE runtime_catalog.runtime ENABLE ALWAYS TRIGGER curse")
-    set_up(s, ["log_statement = 'all'"], storage="max_connections = 1", edit=lambda text: text + 'cache { max_staleness = "0s" }\n')
+    set_up(s, ["log_statement = 'all'"], storage="max_connections = 1", **UNCACHED)
     since = len(lines_of(s.cluster.log))
     with concurrent.futures.ThreadPoolExecutor(5) as clients:
         over = []
