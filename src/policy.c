@@ -3,11 +3,11 @@
  * Chooses the one rule that counts for a path, and decides by it. Rules are kept in one
  * array:
  *
- *     exact, by path | prefixes, by path | wildcards, highest rank first
+ *     exact, by path | prefixes, by path | wildcards, by shape and then by path
  *
- * so that the first two are found by bisection, and the wildcards, of which policies hold
- * few, are tried from the top until one matches. The order among them is Vault's
- * (vault/acl.go).
+ * so that all are found by bisection. Wildcards are of one shape if they have '+' for the same
+ * segments and all end in a glob or none does: with '+' in these places the target is one of
+ * them, or starts with some. The order among those that match is Vault's (vault/acl.go).
  */
 #include "policy.h"
 
@@ -19,6 +19,11 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum {
+    FEW = 8, /* wildcards of one shape are tried one by one */
+    MASKED_MAX = 4096 + 1024,
+};
 
 struct policy {
     struct policy_rules rules;
@@ -102,6 +107,20 @@ static void link_prefixes(struct policy_rule *prefixes, size_t count)
     }
 }
 
+/* Each wildcard learns how many of its shape begin with it. */
+static void link_shapes(struct policy_rule *wildcards, size_t count)
+{
+    for (size_t i = count; i-- > 0;) {
+        bool last = i + 1 == count || policy_rule_compare_shape(&wildcards[i], &wildcards[i + 1]) != 0;
+
+        wildcards[i].shape_count = last ? 1 : wildcards[i + 1].shape_count + 1;
+    }
+    for (size_t i = 0; i < count; i += wildcards[i].shape_count) {
+        if (wildcards[i].glob)
+            link_prefixes(&wildcards[i], wildcards[i].shape_count);
+    }
+}
+
 static void index_rules(struct policy *policy)
 {
     for (size_t i = 0; i < policy->rules.count; i++) {
@@ -116,6 +135,7 @@ static void index_rules(struct policy *policy)
     struct policy_rule *prefixes = policy->rules.list + policy->exact_count;
 
     link_prefixes(prefixes, policy->prefix_count);
+    link_shapes(prefixes + policy->prefix_count, policy->wildcard_count);
     policy->prefixes = prefixes;
     policy->wildcards = prefixes + policy->prefix_count;
 }
@@ -214,14 +234,15 @@ static size_t bisect(const struct policy_rule *rules, size_t count, struct targe
     return low;
 }
 
-static const struct policy_rule *find_exact(const struct policy *policy,
+/* The one that is the target. */
+static const struct policy_rule *find_equal(const struct policy_rule *rules, size_t count,
                                             struct target target)
 {
-    size_t end = bisect(policy->rules.list, policy->exact_count, target);
+    size_t end = bisect(rules, count, target);
 
     if (end == 0)
         return NULL;
-    const struct policy_rule *rule = &policy->rules.list[end - 1];
+    const struct policy_rule *rule = &rules[end - 1];
 
     return rule->length == target.length &&
                    memcmp(rule->path, target.path, target.length) == 0
@@ -229,25 +250,35 @@ static const struct policy_rule *find_exact(const struct policy *policy,
                : NULL;
 }
 
-/* The longest prefix. Whatever starts the target also starts the largest rule that is not
- * larger than the target, so that one and those that it starts with are all there is to
- * try. */
-static const struct policy_rule *find_prefix(const struct policy *policy,
-                                             struct target target)
+/* The longest that the target starts with. Whatever starts the target also starts the largest
+ * rule that is not larger than the target, so that one and those that it starts with are all
+ * there is to try. */
+static const struct policy_rule *find_longest(const struct policy_rule *rules, size_t count,
+                                              struct target target)
 {
-    size_t at = bisect(policy->prefixes, policy->prefix_count, target);
+    size_t at = bisect(rules, count, target);
 
     if (at == 0)
         return NULL;
-    const struct policy_rule *rule = &policy->prefixes[at - 1];
+    const struct policy_rule *rule = &rules[at - 1];
     size_t common = 0;
 
     while (common < rule->length && common < target.length &&
            rule->path[common] == target.path[common])
         common++;
-    while (at > 0 && policy->prefixes[at - 1].length > common)
-        at = policy->prefixes[at - 1].parent;
-    return at > 0 ? &policy->prefixes[at - 1] : NULL;
+    while (at > 0 && rules[at - 1].length > common)
+        at = rules[at - 1].parent;
+    return at > 0 ? &rules[at - 1] : NULL;
+}
+
+static const struct policy_rule *find_exact(const struct policy *policy, struct target target)
+{
+    return find_equal(policy->rules.list, policy->exact_count, target);
+}
+
+static const struct policy_rule *find_prefix(const struct policy *policy, struct target target)
+{
+    return find_longest(policy->prefixes, policy->prefix_count, target);
 }
 
 /* As many segments on both sides; where the rule ends in a glob its last piece starts a
@@ -282,23 +313,6 @@ static bool wildcard_matches(const struct policy_rule *rule, struct target targe
     return false;
 }
 
-/* The highest-ranked of the longest prefix and the wildcards that match. */
-static const struct policy_rule *find_pattern(const struct policy *policy,
-                                              struct target target)
-{
-    const struct policy_rule *prefix = find_prefix(policy, target);
-
-    for (size_t i = 0; i < policy->wildcard_count; i++) {
-        const struct policy_rule *wildcard = &policy->wildcards[i];
-
-        if (prefix != NULL && policy_rule_outranks(prefix, wildcard))
-            break;
-        if (wildcard_matches(wildcard, target))
-            return wildcard;
-    }
-    return prefix;
-}
-
 static const struct policy_rule *higher(const struct policy_rule *a,
                                         const struct policy_rule *b)
 {
@@ -320,6 +334,76 @@ static void consider(struct candidates *best, const struct policy_rule *rule)
         best->list = higher(best->list, rule);
 }
 
+/* Puts '+' in the target for the segments for which the shape has it. False: it is too long. */
+static bool mask(struct target *target, const struct policy_rule *shape,
+                 char masked[static MASKED_MAX])
+{
+    const char *at = target->path, *end = target->path + target->length;
+    size_t used = 0, left = shape->wildcard_count;
+
+    if (target->length + shape->segment_count > MASKED_MAX)
+        return false;
+    for (size_t i = 0; left > 0; i++) {
+        const char *slash = memchr(at, '/', (size_t)(end - at));
+        const char *next = slash == NULL ? end : slash + 1;
+
+        if (shape->segments[i].any) {
+            left--;
+            masked[used++] = '+';
+            at = slash == NULL ? end : slash;
+        }
+        memcpy(masked + used, at, (size_t)(next - at));
+        used += (size_t)(next - at);
+        at = next;
+        if (slash == NULL)
+            break;
+    }
+    memcpy(masked + used, at, (size_t)(end - at));
+    *target = (struct target){masked, used + (size_t)(end - at)};
+    return true;
+}
+
+/* Wildcards of one shape. */
+static void consider_shape(struct candidates *best, const struct policy_rule *shape,
+                           struct target target)
+{
+    size_t count = shape->shape_count;
+    char masked[MASKED_MAX];
+
+    if (count < FEW || !mask(&target, shape, masked)) {
+        for (size_t i = 0; i < count; i++) {
+            if (wildcard_matches(&shape[i], target))
+                consider(best, &shape[i]);
+        }
+    } else if (!shape->glob) {
+        consider(best, find_equal(shape, count, target));
+    } else {
+        const struct policy_rule *rule = find_longest(shape, count, target);
+
+        for (; rule != NULL; rule = rule->parent > 0 ? &shape[rule->parent - 1] : NULL)
+            consider(best, rule);
+    }
+}
+
+/* The longest prefix, and the wildcards that match. */
+static void consider_patterns(struct candidates *best, const struct policy *policy,
+                              struct target target)
+{
+    const struct policy_rule *wildcards = policy->wildcards;
+
+    consider(best, find_prefix(policy, target));
+    for (size_t i = 0; i < policy->wildcard_count; i += wildcards[i].shape_count)
+        consider_shape(best, &wildcards[i], target);
+}
+
+static const struct policy_rule *find_pattern(const struct policy *policy, struct target target)
+{
+    struct candidates best = {NULL, NULL, NULL};
+
+    consider_patterns(&best, policy, target);
+    return best.any;
+}
+
 /* A list's path ends with a slash, the rule that is meant for it perhaps not, so what
  * matches either form is a candidate. A deny holds unless a rule that grants list is more
  * specific: before Vault 2.0.3 a deny below foo/private/ lost against list below foo/.
@@ -330,14 +414,8 @@ static const struct policy_rule *find_list_pattern(const struct policy *policy,
     struct target bare = {target.path, target.length - 1};
     struct candidates best = {NULL, NULL, NULL};
 
-    consider(&best, find_prefix(policy, target));
-    consider(&best, find_prefix(policy, bare));
-    for (size_t i = 0; i < policy->wildcard_count; i++) {
-        const struct policy_rule *wildcard = &policy->wildcards[i];
-
-        if (wildcard_matches(wildcard, target) || wildcard_matches(wildcard, bare))
-            consider(&best, wildcard);
-    }
+    consider_patterns(&best, policy, target);
+    consider_patterns(&best, policy, bare);
     if (best.deny != NULL || best.list != NULL)
         return higher(best.deny, best.list);
     return best.any;

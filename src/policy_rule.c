@@ -190,13 +190,26 @@ bool policy_rule_outranks(const struct policy_rule *a, const struct policy_rule 
     return compare_rank(a, b) < 0;
 }
 
+int policy_rule_compare_shape(const struct policy_rule *a, const struct policy_rule *b)
+{
+    if (a->glob != b->glob)
+        return a->glob ? 1 : -1;
+    for (size_t i = 0; i < a->segment_count || i < b->segment_count; i++) {
+        bool any_of_a = i < a->segment_count && a->segments[i].any;
+        bool any_of_b = i < b->segment_count && b->segments[i].any;
+
+        if (any_of_a != any_of_b)
+            return any_of_a ? 1 : -1;
+    }
+    return 0;
+}
+
 int policy_rule_compare(const void *a, const void *b)
 {
     const struct policy_rule *first = a, *second = b;
 
     if (first->kind != second->kind)
         return first->kind < second->kind ? -1 : 1;
-    if (first->kind == POLICY_RULE_WILDCARD)
-        return compare_rank(first, second);
-    return strcmp(first->path, second->path);
+    int order = first->kind == POLICY_RULE_WILDCARD ? policy_rule_compare_shape(first, second) : 0;
+    return order != 0 ? order : strcmp(first->path, second->path);
 }

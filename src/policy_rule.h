@@ -39,8 +39,9 @@ struct policy_rule {
     size_t wildcard_count;           /* segments that are "+" */
     struct policy_segment *segments; /* ours; of a wildcard only */
     size_t segment_count;
-    size_t parent; /* policy.c's: of a prefix, 1 + the index of the longest other that
-                      starts it; 0: none */
+    size_t parent;      /* policy.c's: of a prefix, and of a wildcard with a glob among those of
+                           its shape, 1 + the index of the longest other that starts it; 0: none */
+    size_t shape_count; /* policy.c's: of a wildcard, how many of its shape begin here */
 
     unsigned capabilities;                    /* CAPABILITY_DENY stands alone */
     int64_t min_wrapping_ns, max_wrapping_ns; /* 0: none */
@@ -82,8 +83,11 @@ bool policy_rule_merge(struct policy_rule *rule, const struct policy_rule *other
  * that match. Neither may be exact; of two that differ, one outranks the other. */
 bool policy_rule_outranks(const struct policy_rule *a, const struct policy_rule *b);
 
-/* For qsort: by kind, then exact and prefix rules by path, wildcards by rank, highest
- * first. 0 means the same pattern. */
+/* An order of the shapes of wildcards: which segments are "+", and whether a glob is at the
+ * end. 0: the same. */
+int policy_rule_compare_shape(const struct policy_rule *a, const struct policy_rule *b);
+
+/* For qsort: by kind, wildcards by shape, then by path. 0 means the same pattern. */
 int policy_rule_compare(const void *a, const void *b);
 
 #endif
