@@ -13,7 +13,7 @@ import sys
 import threading
 
 sys.path.append(sys.path[0] + "/../lib")
-from cluster import BIN  # noqa: E402
+from cluster import BIN, schema_of  # noqa: E402
 from harness import CHECKOUT, CONTAINER, stack  # noqa: E402
 from processes import wait_for  # noqa: E402
 
@@ -226,12 +226,6 @@ def prefixes(s):
         yield count, folder
 
 
-def dump(database):
-    text = subprocess.run([BIN / "pg_dump", "-s", "-n", "runtime_catalog", "-d", database.dsn()], check=True, text=True,
-                          capture_output=True).stdout
-    return [line for line in text.splitlines() if not line.startswith("\\")]  # \restrict and its random key
-
-
 def worker_fits(s, database):
     s.configure_worker(lambda text: text.replace("dbname=runtime_catalog", f"dbname={database.name}"))
     done = subprocess.run([s.folder / "bin/runtime-catalogd", "-t", "-c", s.folder / "worker.conf"], text=True, capture_output=True, check=False)
@@ -283,14 +277,14 @@ def main(s):
     newest = s.folder / "sql/migrations"
     s.cluster.sql("".join(f"CREATE ROLE person_{role} LOGIN IN ROLE runtime_catalog_{role};" for role in ("owner", "operator")))
     current = Database(s, "runtime_catalog")
-    schema = dump(current)
+    schema = schema_of(current.dsn())
     database, totals = Database(s, "template1").copy("v1"), []
     database.sql((s.folder / "sql/roles.sql").read_text())
     for version, folder in prefixes(s):
         database.migrate(folder)
         later = database.copy(f"v{version + 1}")
         totals.append(upgrade(s, database, newest))
-        s.tap.ok(dump(database) == schema, f"from {version}: the schema is that of a new one")
+        s.tap.ok(schema_of(database.dsn()) == schema, f"from {version}: the schema is that of a new one")
         s.tap.equal(worker_fits(s, database), [], f"from {version}: a worker fits it")
         database = later
     totals.append(under_a_worker(s, current))

@@ -130,6 +130,12 @@ class Cluster:
                 if re.search(r"\b(PANIC|FATAL):", line) and not matches(line, expected)]
 
 
+def schema_of(dsn):
+    """The catalog's schema as pg_dump writes it, line by line."""
+    text = subprocess.run([BIN / "pg_dump", "-s", "-n", "runtime_catalog", "-d", dsn], check=True, text=True, capture_output=True).stdout
+    return [line for line in text.splitlines() if not line.startswith("\\")] # \restrict and its random key
+
+
 def lines_of(path):
     return path.read_text(errors="replace").splitlines() if path.exists() else []
 
