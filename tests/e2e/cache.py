@@ -336,7 +336,7 @@ def main():
     plan = 3 * len(READS) + 1 + WRITES_PLAN + 2 * len(REVOCATIONS) + 5 + POLICIES_PLAN + len(DROPS) + 1 + 3 + 8 + 7
     with stack(plan=plan) as s:
         s.expect("worker", "STORAGE_AWAY")
-        s.expect("postgresql", "terminating connection due to administrator command",
+        s.expect("postgresql", "terminating (connection|autovacuum process) due to administrator command",
                  "the database system is (starting up|shutting down|not yet accepting)", "connection to client lost")
         s.cluster.sql("ALTER ROLE runtime_catalog_worker SET log_statement = 'all'")
         a, b, c = Worker(s, "a"), Worker(s, "b"), Worker(s, "long", 'max_staleness = "20s"')
