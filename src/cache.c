@@ -340,6 +340,15 @@ static void make_room(struct cache *cache, size_t first)
     }
 }
 
+/* Whether both say the same and were made of the same. */
+static bool agree(const struct cache_entry *one, const struct cache_entry *other)
+{
+    return one->content_size == other->content_size && one->topic_count == other->topic_count &&
+           memcmp(one->content, other->content, one->content_size) == 0 &&
+           memcmp(one->topics, other->topics, one->topic_count * sizeof *one->topics) == 0;
+}
+
+/* An older entry that says the same stays: polls have confirmed it already, and it is as true. */
 void cache_land(struct cache *cache, struct cache_entry *entry)
 {
     if (entry->key_length == 0 || entry->total_size > cache->max_bytes / LARGEST)
@@ -350,9 +359,10 @@ void cache_land(struct cache *cache, struct cache_entry *entry)
     bool good = is_good(entry);
     struct cache_entry *older =
         good ? look_up(shard, entry->hash, entry->key, entry->key_length) : NULL;
-    if (older)
+    bool stays = older && is_good(older) && agree(older, entry);
+    if (older && !stays)
         take_out(shard, older);
-    if (good && put_in(shard, entry)) {
+    if (good && !stays && put_in(shard, entry)) {
         entry->holders++;
         shard->landed++;
     }

@@ -101,8 +101,8 @@ struct cache_entry *cache_entry_new(struct cache *cache, const struct cache_key 
                                     const struct cache_content *content)
     __attribute__((warn_unused_result));
 
-/* Lets others find the entry, instead of an older one of its key, unless something that it was
- * made of was dropped meanwhile or it is too large. It stays held by us. */
+/* Lets others find the entry, instead of an older one of its key that says something else, unless
+ * something that it was made of was dropped meanwhile or it is too large. It stays held by us. */
 void cache_land(struct cache *cache, struct cache_entry *entry);
 
 /* --- dropping */

@@ -39,10 +39,9 @@ struct cache_gate {
     pthread_cond_t called; /* the thread is to look again */
     pthread_cond_t over;   /* a poll has ended */
     bool awaited;          /* a request waits for that */
-    uint64_t ended;        /* polls */
+    uint64_t ended;        /* polls that were */
     int64_t asked_at;      /* when the last one was begun */
     char server[CACHE_SERVER_MAX]; /* that answered last */
-    bool is_slow;          /* it took longer than a lease lasts */
     bool stopping;
 };
 
@@ -117,15 +116,17 @@ void cache_gate_free(struct cache_gate *gate)
 
 /* --- requests */
 
-static bool look(struct cache_gate *gate, struct cache_view *view)
+/* For a request that came at that moment: however long it waits, it is owed what was true
+ * max_staleness before that, and nothing later. */
+static bool look(struct cache_gate *gate, int64_t came_us, struct cache_view *view)
 {
-    int64_t until = gate->open_until, now = cache_gate_now();
+    int64_t until = gate->open_until;
 
-    if (now >= until || gate->held)
+    if (came_us >= until || gate->held)
         return false;
     *view = (struct cache_view){
         .polls = gate->answered,
-        .database_us = now + gate->clock_ahead,
+        .database_us = cache_gate_now() + gate->clock_ahead,
     };
     return true;
 }
@@ -144,40 +145,47 @@ static void call_thread(struct cache_gate *gate)
     pthread_mutex_unlock(&gate->mutex);
 }
 
-/* Whether a poll that would open the gate ended in time. One that failed last, or that takes
- * longer than what it is good for, is not waited for. */
-static bool await_poll(struct cache_gate *gate)
+/* Whether it is of use to wait: a poll that failed last, or has no answer for long, is not. */
+static bool may_help(const struct cache_gate *gate, int64_t came_us)
 {
-    pthread_mutex_lock(&gate->mutex);
     enum cache_state state = gate->state;
-    bool may_help = (state == CACHE_ON || state == CACHE_STARTING) && !gate->held && !gate->is_slow;
-    uint64_t ended = gate->ended;
-    bool under_way = gate->asked > ended;
-    int64_t deadline = (under_way ? gate->asked_at : cache_gate_now()) + PATIENCE_US;
-    int64_t left = deadline - cache_gate_now();
+    bool hangs = gate->asked > gate->ended && came_us - gate->asked_at > PATIENCE_US;
 
-    gate->awaited = gate->awaited || may_help;
-    pthread_cond_signal(&gate->called);
-    while (may_help && gate->ended == ended && left > 0 && !gate->stopping) {
+    return (state == CACHE_ON || state == CACHE_STARTING) && !gate->held && !gate->stopping && !hangs;
+}
+
+/* Waits for the poll that opens the gate for who came at that moment: the one under way if it was
+ * asked late enough, else the next. */
+static bool await_poll(struct cache_gate *gate, int64_t came_us, struct cache_view *view)
+{
+    int64_t left = PATIENCE_US;
+    bool open = false;
+
+    pthread_mutex_lock(&gate->mutex);
+    while (!(open = look(gate, came_us, view)) && left > 0 && may_help(gate, came_us)) {
+        gate->awaited = true;
+        pthread_cond_signal(&gate->called);
         wait_for(&gate->over, &gate->mutex, left);
-        left = deadline - cache_gate_now();
+        left = came_us + PATIENCE_US - cache_gate_now();
     }
-    may_help = may_help && gate->ended != ended;
+    if (!open)
+        pthread_cond_signal(&gate->called);
     pthread_mutex_unlock(&gate->mutex);
-    return may_help;
+    return open;
 }
 
 bool cache_gate_enter(struct cache_gate *gate, struct cache_view *view)
 {
+    int64_t came_us = cache_gate_now();
+
     if (gate->state == CACHE_DISABLED)
         return false;
     set(&gate->arrived);
-    if (look(gate, view)) {
-        if (gate->asleep)
-            call_thread(gate);
-        return true;
-    }
-    return await_poll(gate) && look(gate, view);
+    if (!look(gate, came_us, view))
+        return await_poll(gate, came_us, view);
+    if (gate->asleep)
+        call_thread(gate);
+    return true;
 }
 
 uint64_t cache_gate_next_poll(const struct cache_gate *gate)
@@ -264,10 +272,9 @@ int64_t cache_gate_ask(struct cache_gate *gate)
     return now;
 }
 
-static void end_poll(struct cache_gate *gate, enum cache_state state, bool is_slow)
+static void end_poll(struct cache_gate *gate, enum cache_state state)
 {
     gate->state = state;
-    gate->is_slow = is_slow;
     gate->ended++;
     gate->awaited = false;
     pthread_cond_broadcast(&gate->over);
@@ -276,15 +283,13 @@ static void end_poll(struct cache_gate *gate, enum cache_state state, bool is_sl
 void cache_gate_open(struct cache_gate *gate, int64_t asked_us, const char *server,
                      int64_t database_us)
 {
-    int64_t until = asked_us + gate->max_staleness_us;
-
     pthread_mutex_lock(&gate->mutex);
     text_format(gate->server, sizeof gate->server, "%s", server);
     gate->clock_ahead = database_us - asked_us;
     gate->answered_ask = asked_us;
     gate->answered = gate->asked;
-    gate->open_until = until;
-    end_poll(gate, CACHE_ON, cache_gate_now() >= until);
+    gate->open_until = asked_us + gate->max_staleness_us;
+    end_poll(gate, CACHE_ON);
     pthread_mutex_unlock(&gate->mutex);
 }
 
@@ -293,7 +298,7 @@ void cache_gate_close(struct cache_gate *gate, enum cache_state reason)
     pthread_mutex_lock(&gate->mutex);
     if (reason != CACHE_AWAY) /* what was answered before holds until its time is over */
         gate->open_until = 0;
-    end_poll(gate, reason, false);
+    end_poll(gate, reason);
     pthread_mutex_unlock(&gate->mutex);
 }
 

@@ -47,8 +47,9 @@ struct cache_view {
     int64_t database_us; /* the database's clock, at the latest; microseconds since 1970 */
 };
 
-/* Whether memory may answer now, and for which entries. Where the time is over the database is
- * asked first, and waited for, not for long. */
+/* Whether memory may answer the request that comes now, and by which entries. Where the time is over
+ * the database is asked first, and waited for, not for long: what it says is fresh enough then,
+ * however long it took to say it. */
 bool cache_gate_enter(struct cache_gate *gate, struct cache_view *view);
 
 /* An entry that landed now counts once this many polls were answered. */

@@ -364,6 +364,7 @@ static bool write_memory(struct cache_content *content, const struct db_result *
         .ends_at = number_of(db_result_text(result, 0, ENDS_AT), INT64_MAX),
         .facts = caller->facts,
     };
+    memory->facts.display_name = memory->facts.meta = NULL; /* or no two entries would agree */
     char *next = memory->texts;
     for (size_t i = 0; i < TEXTS; i++) {
         strcpy(next, texts[i]);

@@ -107,6 +107,16 @@ def check_no_query(s, a):
                      and list(body["data"]) == list(first[1]["data"]) for _, body in answers),
                  f"{method} {path}: the same answer", first, answers[-1])
         s.tap.equal(len({body["request_id"] for _, body in answers}), 20, f"{method} {path}: under an id of its own each")
+    # A caller who is loaded again with each object is no stranger in between.
+    names = [f"cold{number}" for number in range(20)]
+    for name in names:
+        s.register(name)
+    a.warm("GET", CONTAINER + "hot")
+    before = queries(s)
+    for name in names:
+        a.ask("GET", CONTAINER + name)
+        a.ask("GET", CONTAINER + "hot")
+    s.tap.equal(queries(s) - before, len(names), "what is not remembered yet does not disturb what is")
     before = queries(s)
     a.ask("PUT", CONTAINER + "hot", {"cpu_nanos": 1})
     s.tap.equal(queries(s) - before, 1, "a write by a caller who is remembered is one statement")
@@ -333,7 +343,7 @@ def check_off(s):
 
 
 def main():
-    plan = 3 * len(READS) + 1 + WRITES_PLAN + 2 * len(REVOCATIONS) + 5 + POLICIES_PLAN + len(DROPS) + 1 + 3 + 8 + 7
+    plan = 3 * len(READS) + 2 + WRITES_PLAN + 2 * len(REVOCATIONS) + 5 + POLICIES_PLAN + len(DROPS) + 1 + 3 + 8 + 7
     with stack(plan=plan) as s:
         s.expect("worker", "STORAGE_AWAY")
         s.expect("postgresql", "terminating (connection|autovacuum process) due to administrator command",

@@ -177,6 +177,21 @@ static void a_newer_entry_takes_the_place_of_an_older_one(void **state)
     assert_string_equal(found("a"), "A2");
 }
 
+/* Or a caller who is loaded again and again, with one object after the other, would never count. */
+static void what_is_read_again_does_not_begin_anew(void **state)
+{
+    (void)state;
+    keep("a", "a", "A", cache_draw(cache));
+    answer_poll();
+    keep("a", "a", "A", cache_draw(cache));
+    assert_string_equal(found("a"), "A");
+    cache_drop(cache, topic_of("a"));
+    keep("a", "a", "A", cache_draw(cache));
+    assert_string_equal(found("a"), "");
+    answer_poll();
+    assert_string_equal(found("a"), "A");
+}
+
 static void count_fini(void *bytes)
 {
     int *counter;
@@ -453,6 +468,7 @@ int main(void)
         TEST(what_was_asked_before_a_drop_never_lands),
         TEST(every_topic_counts),
         TEST(a_newer_entry_takes_the_place_of_an_older_one),
+        TEST(what_is_read_again_does_not_begin_anew),
         TEST(an_entry_lives_as_long_as_it_is_held),
         TEST(what_is_made_of_nothing_counts_at_once),
         TEST(bytes_are_bounded_and_what_is_looked_for_stays),
