@@ -109,16 +109,17 @@ bool handler_status_health(struct call *call, struct error *err)
     if (!read_wishes(call, &wishes, err))
         return false;
     enum schema_state state = schema_health(call->db);
-    if (state == SCHEMA_GOOD || (state == SCHEMA_STANDBY && wishes.standby_is_good))
+    bool stands_by = state == SCHEMA_STANDBY || state == SCHEMA_READ_ONLY;
+    if (state == SCHEMA_GOOD || (stands_by && wishes.standby_is_good))
         status = wishes.active;
-    else if (state == SCHEMA_STANDBY)
+    else if (stands_by)
         status = wishes.standby;
     return answer(call, status,
                   json_pack("{s:b, s:b, s:b, s:b, s:s, s:s, s:I, s:s, s:b, s:i, s:i, s:i, s:b, "
                             "s:b, s:s, s:s}",                                  //
                             "initialized", 1,                                  //
                             "sealed", 0,                                       //
-                            "standby", state == SCHEMA_STANDBY,         //
+                            "standby", stands_by,                              //
                             "performance_standby", 0,                          //
                             "replication_performance_mode", "disabled",        //
                             "replication_dr_mode", "disabled",                 //

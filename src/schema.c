@@ -108,7 +108,8 @@ enum schema_state schema_health(struct db *db)
 {
     static const struct db_statement statement = {
         .name = "schema_standby",
-        .sql = "SELECT pg_catalog.pg_is_in_recovery()",
+        .sql = "SELECT pg_catalog.pg_is_in_recovery(),"
+               "       pg_catalog.current_setting('transaction_read_only')::boolean",
     };
     struct error err;
 
@@ -117,9 +118,10 @@ enum schema_state schema_health(struct db *db)
                : err.code == ERROR_STORAGE_AWAY    ? SCHEMA_AWAY
                                                    : SCHEMA_UNFIT;
     struct db_result *result = db_execute(db, &statement, NULL, &err);
-    enum schema_state state = !result                           ? SCHEMA_AWAY
+    enum schema_state state = !result                        ? SCHEMA_AWAY
                               : db_result_true(result, 0, 0) ? SCHEMA_STANDBY
-                                                                : SCHEMA_GOOD;
+                              : db_result_true(result, 0, 1) ? SCHEMA_READ_ONLY
+                                                             : SCHEMA_GOOD;
     db_result_free(result);
     return state;
 }
@@ -129,6 +131,7 @@ const char *schema_state_name(enum schema_state state)
     static const char *const names[] = {
         [SCHEMA_GOOD] = "available",
         [SCHEMA_STANDBY] = "standby",
+        [SCHEMA_READ_ONLY] = "read-only",
         [SCHEMA_AWAY] = "not available",
         [SCHEMA_UNFIT] = "schema does not fit",
     };

@@ -23,6 +23,7 @@ bool schema_check(struct db *db, struct error *err) __attribute__((warn_unused_r
 enum schema_state {
     SCHEMA_GOOD = 0,
     SCHEMA_STANDBY, /* in recovery: it answers, and takes no writes */
+    SCHEMA_READ_ONLY, /* likewise, for who administers it has said so */
     SCHEMA_AWAY,
     SCHEMA_UNFIT,   /* what schema_check refuses */
 };

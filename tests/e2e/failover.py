@@ -126,11 +126,11 @@ class Load:
             if there.get(name, 0) not in possible]
 
 
-def fail_over(s, primary, standby, figures):
+def fail_over(s, lose, standby, figures):
     """The primary is lost, the standby promoted; returns what the clients saw."""
     load = Load(s)
     load.go_on(WRITES)
-    primary.kill()
+    lose()
     killed = time.monotonic()
     standby.promote()
     standby.wait_for_none()
@@ -240,17 +240,31 @@ def half_replaced(s, old, new):
     old.stop()
 
 
-def turn_round(s, primary, old, wish):
+def read_only(s):
+    """Whoever administers the primary has closed it for writes."""
+    set_default = "ALTER ROLE runtime_catalog_worker %s default_transaction_read_only"
+    s.cluster.sql((set_default % "SET") + " = on")
+    side = Side(s, "closed", url(s.cluster))
+    s.tap.equal(side.health(), (429, True, "read-only"), "a primary that was closed for writes: health says so")
+    s.tap.equal(side.ask("PUT", CONTAINER + "example", b"{}"), (503, {"errors": ["storage is read-only"]}), "a write is refused")
+    s.tap.equal(side.ask("GET", CONTAINER + "example")[0], 200, "a read is answered")
+    s.cluster.sql(set_default % "RESET")
+    wait_for(lambda: side.health() == (200, False, "available"), PATIENCE, "health is good")
+    s.tap.equal(side.ask("PUT", CONTAINER + "example", b"{}")[0], 204, "opened again, it is written to by itself")
+    s.tap.equal(side.close(), 0, "the worker ends in order")
+
+
+def turn_round(s, primary, old, wish, storage=""):
     """What was the primary becomes the standby of what was its own."""
     standby = primary.standby(old.socket, "standby")
     primary.wait_for_standby("standby")
-    configure(s, url(standby, primary, wish=wish))
+    configure(s, url(standby, primary, wish=wish), storage)
     s.stop_worker()
     s.start_worker()
     return standby
 
 
-PHASES = 2 * 4 + 5 + 2 * 3 + 5 + 2
+PHASES = 5 + 2 * 4 + 5 + 2 * 3 + 5 + 2
 PLAN = PHASES + 2 * 4 + 1
 
 with stack(plan=PLAN, site="stand-alone") as s:
@@ -260,6 +274,7 @@ with stack(plan=PLAN, site="stand-alone") as s:
     s.expect("nginx", "upstream")
     s.register("example")
     first, figures = s.cluster, []
+    read_only(s)
     second = first.standby(s.folder / "second", "standby")
     first.wait_for_standby("standby")
 
@@ -277,18 +292,22 @@ with stack(plan=PLAN, site="stand-alone") as s:
                  f"{name}: health told what was the matter", collections.Counter(load.health))
         s.tap.ok(figures[-1][1] < PATIENCE / 2, f"{name}: the service was back by itself", figures[-1])
 
-    judge(fail_over(s, first, second, figures), "any server")
+    judge(fail_over(s, first.kill, second, figures), "any server")
     promoted(s, sides)
     old_primary(s, first, second)
 
-    primary, standby = second, turn_round(s, second, first, SIDES["read-write"])
-    judge(fail_over(s, primary, standby, figures), "target_session_attrs=read-write")
+    # As when the machine is gone, or cut off: nothing is heard of the old one until it wakes up.
+    primary, standby = second, turn_round(s, second, first, SIDES["read-write"], 'statement_timeout = "1s"')
+    woken = []
+    judge(fail_over(s, lambda: woken.append(primary.suspend()), standby, figures), "target_session_attrs=read-write, a primary that hangs")
+    woken[0]()
+    primary.stop()
     primary, standby = standby, turn_round(s, standby, primary, SIDES["any"])
     half_replaced(s, primary, standby)
     lost, begun = 0, time.monotonic()
     while time.monotonic() - begun < SOAK:
         primary, standby = standby, turn_round(s, standby, primary, list(SIDES.values())[len(figures) % 2])
-        lost += len(fail_over(s, primary, standby, figures).lost())
+        lost += len(fail_over(s, primary.kill, standby, figures).lost())
     print("# seconds without service, after the loss and after the promotion: "
           + ", ".join(f"{all_told:.2f} {after:.2f}" for all_told, after in figures))
     s.tap.equal(lost, 0, "in all the others none was lost either")
