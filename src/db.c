@@ -431,8 +431,8 @@ static bool matters(const struct db *db, const struct connection *connection)
            db->connections == 1;
 }
 
-/* An attempt to connect has ended. False: it is of no consequence, and *connection is gone. A server
- * that hangs does not answer on old connections either. */
+/* An attempt to connect has ended. False: it is of no consequence, and *connection is gone. A
+ * server that hangs does not answer on old connections either. */
 static bool note_attempt(struct db *db, struct connection **connection, const struct error *err)
 {
     struct connection *useless = NULL;

@@ -358,8 +358,8 @@ static bool find_who(struct connection *connection, int64_t deadline, struct err
 static long serving_pid(struct connection *connection, int64_t deadline)
 {
     struct error err;
-    PGresult *result = ask(connection, "/* serving_pid */ SELECT pg_catalog.pg_backend_pid()", deadline,
-                           &err);
+    PGresult *result = ask(connection, "/* serving_pid */ SELECT pg_catalog.pg_backend_pid()",
+                           deadline, &err);
     long pid = result ? strtol(text_of(result, 0), NULL, 10) : 0;
 
     PQclear(result);
@@ -367,7 +367,8 @@ static long serving_pid(struct connection *connection, int64_t deadline)
 }
 
 /* A pooler that lets two connections use the same server in turn gives the one that became free
- * last to whoever comes first, so that does not take long to show, unless many others come between. */
+ * last to whoever comes first, so that does not take long to show, unless many others come
+ * between. */
 static enum keeping watch_pooler(struct connection *one, struct connection *other,
                                  int64_t deadline)
 {
