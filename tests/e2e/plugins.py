@@ -412,7 +412,8 @@ with stack(plan=PLAN, site="stand-alone") as s:
             END IF;
             RETURN OLD;
         END $$;
-        CREATE TRIGGER refuses BEFORE DELETE ON runtime_catalog.runtime FOR EACH ROW EXECUTE FUNCTION refuse()""")
+        CREATE TRIGGER refuses BEFORE DELETE ON runtime_catalog.runtime FOR EACH ROW EXECUTE FUNCTION refuse();
+        ALTER TABLE runtime_catalog.runtime ENABLE ALWAYS TRIGGER refuses""") # or the worker finds fault with the schema
     for many in range(1, ATTEMPTS + 1):
         s.register("gvisor")
         s.cluster.sql(f"TRUNCATE refusals; INSERT INTO refusals VALUES ({many}); ALTER SEQUENCE attempts RESTART")
