@@ -18,7 +18,8 @@ MIGRATIONS = \
 	%D%/migrations/0016_record.sql \
 	%D%/migrations/0017_memory.sql \
 	%D%/migrations/0018_audit.sql \
-	%D%/migrations/0019_indexes.sql
+	%D%/migrations/0019_indexes.sql \
+	%D%/migrations/0020_refusals.sql
 QUERIES = \
 	%D%/queries/partition.sql \
 	%D%/queries/partition-add.sql \

@@ -121,9 +121,9 @@ static bool answer(struct call *call, struct caller *caller, struct credential *
     return admit(call, caller, credential, schema_fits, err) && handle(call, err);
 }
 
-/* Waits until REFUSAL_MS after the request began, or a multiple. PostgreSQL finds out sooner of one
- * token than of another that it is not to be let in (expired with its parent, used up): who is
- * refused shall not learn it by the time that took. */
+/* Waits until REFUSAL_MS after the request began, or a multiple. authenticate() in SQL does the same
+ * for all tokens that it refuses, but for whether it finds a row: who is refused shall not learn
+ * that by the time it took either. */
 static void leave_alike(const struct timespec *began)
 {
     const int64_t step = REFUSAL_MS * INT64_C(1000000), second = 1000000000;

@@ -2,7 +2,7 @@
 
 BEGIN;
 SET LOCAL search_path = pgtap, pg_catalog;
-SELECT plan(251);
+SELECT plan(257);
 GRANT USAGE ON SCHEMA pgtap TO PUBLIC;
 
 -- Namespaces: two of which one's name begins with the other's, and some below
@@ -285,6 +285,32 @@ ROLLBACK TO before;
 SELECT is(pg_temp.settings(), '-, -, -', 'they end with the transaction');
 SELECT doesnt_match((SELECT prosrc FROM pg_proc WHERE proname = 'authenticate'), 'set_config\([^;]*false\)',
                     'none of them is set for the session, which a pooler hands on');
+
+-- A token that is refused costs the same, whatever is wrong with it: so many looks into the table of tokens. (One that
+-- ends with the parent of its parent costs one look more.)
+
+INSERT INTO runtime_catalog.token (hash, accessor, namespace_id, policies, parent, expires_at, uses_left)
+SELECT sha256(name::bytea), pg_temp.accessor(name), 1001, '{p}', pg_temp.accessor(parent), clock_timestamp() + ttl::interval, uses
+  FROM (VALUES ('late', NULL, '-1 hour', NULL), ('childOfLate', 'late', '1 hour', NULL), ('used', NULL, NULL, 0))
+       AS wanted (name, parent, ttl, uses);
+
+CREATE FUNCTION pg_temp.looks(name text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    before bigint := (SELECT seq_scan + idx_scan FROM pg_stat_xact_user_tables WHERE relid = 'runtime_catalog.token'::regclass);
+BEGIN
+    PERFORM FROM runtime_catalog.authenticate(sha256(name::bytea), 'team-a/', '', NULL, 'a-request', true);
+    IF FOUND THEN
+        RETURN NULL;
+    END IF;
+    RETURN (SELECT seq_scan + idx_scan FROM pg_stat_xact_user_tables WHERE relid = 'runtime_catalog.token'::regclass) - before;
+END
+$$;
+
+SELECT ok(pg_temp.looks('no such token') >= 2, 'for an unknown token, and for the line that there is not');
+SELECT is(pg_temp.looks(name), pg_temp.looks('no such token'), description)
+  FROM (VALUES ('late', 'as many for one that expired'), ('used', 'that was used up'),
+               ('childOfLate', 'that expired with its parent'), ('b', 'of another tenant'), ('root', 'of the one above'))
+       AS tried (name, description);
 
 -- The worker's statements. Each stands alone in its transaction, logged in as the worker; runs
 -- under either kind of plan, with few rows and with many.
