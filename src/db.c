@@ -703,7 +703,7 @@ static PGresult *judge(struct db *db, struct connection *connection, PGresult *r
  * that those who collided do not do so again. False: no time is left for another attempt. */
 static bool pause_before(unsigned attempt, int64_t deadline)
 {
-    uint32_t half = PAUSE_MS << (attempt - 2);
+    uint32_t half = (uint32_t)PAUSE_MS << (attempt - 2);
     int64_t ms = half / 2 + arc4random_uniform(half / 2 + 1);
     struct timespec time = {.tv_nsec = ms * 1000000};
 

@@ -136,7 +136,7 @@ static int fill(scmp_filter_ctx filter)
                                              calls_of_a_kind[i].mask, calls_of_a_kind[i].value));
     if (failed == 0) /* abort() and raise() signal us, and nobody else may be */
         failed = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-                                  SCMP_A0_64(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+                                  SCMP_A0_64(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
     if (failed == 0) /* the other filter says what becomes of it */
         failed = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone3), 0);
     return failed;
