@@ -90,6 +90,13 @@ def compared(name, unit, ours, limit):
     return row
 
 
+def costed(name, program, ours, limit):
+    """The same of what a request costs a program."""
+    ratios = [a.cpu[program] / b.cpu[program] for a, b in zip(ours, limit)]
+    return Row(name, "µs", cpu(ours, program), cpu(limit, program), statistics.median(ratios), spread={"ratio": (min(ratios), max(ratios))},
+               others=max(sample.others for sample in [*ours, *limit])).judge()
+
+
 def number(value, digits=0):
     return "" if value is None else f"{value:,.{digits}f}"
 

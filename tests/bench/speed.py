@@ -8,7 +8,7 @@ from chain import BARE, CLIENTS, EXAMPLE, LIST, READ, ROUNDS, RUNTIMES, SECONDS,
 from harness import CONTAINER
 from load import in_turn, pgbench, pgbench_command
 from processes import start, stop, wait_for
-from rows import compared, measured, show
+from rows import compared, costed, measured, show
 from statements import log_statements, statements_of
 
 STORM = 2000 # writes a second
@@ -27,6 +27,15 @@ VALUES (1, 'container', :name, 'runsc', '/examplelimit/', 1000::bigint, 10000000
 ON CONFLICT (namespace_id, type, name) DO UPDATE
 SET oci_runtime = excluded.oci_runtime, cgroup_parent = excluded.cgroup_parent, cpu_nanos = excluded.cpu_nanos,
     memory_bytes = excluded.memory_bytes, rootless = excluded.rootless, updated_at = excluded.updated_at;
+"""
+ROW_SECURITY = """
+DO $$
+DECLARE name text;
+BEGIN
+    FOR name IN SELECT DISTINCT tablename FROM pg_policies WHERE schemaname = 'runtime_catalog' LOOP
+        EXECUTE format('ALTER TABLE runtime_catalog.%%I %s ROW LEVEL SECURITY', name);
+    END LOOP;
+END $$
 """
 
 
@@ -57,17 +66,15 @@ def lists(bench):
 
 
 class Scripts:
-    """For pgbench: the worker's own statements of a write to one of some runtimes, and a bare
-    upsert."""
+    """For pgbench: the worker's own statements of a request about one of some runtimes."""
 
-    def __init__(self, site):
-        self.site = site
+    def __init__(self, site, method, body=""):
+        self.site, self.method = site, method
         log_statements(site, "runtime_catalog_worker", True)
-        spy = site.worker("spy")
-        self.found = statements_of(site, spy, "POST", CONTAINER + "1", json.dumps(EXAMPLE))
+        spy = site.worker(f"spy-{method}", cache='max_staleness = "0s"')
+        self.found = statements_of(site, spy, method, CONTAINER + "1", body)
         spy.stop()
         log_statements(site, "runtime_catalog_worker", False)
-        site.cluster.sql(BARE_TABLE)
 
     def write(self, name, text):
         path = self.site.folder / name
@@ -75,38 +82,58 @@ class Scripts:
         return path
 
     def own(self, first, last):
-        """(script, definitions): what a write of one of the runtimes first … last sends."""
+        """(script, definitions): what a request about one of the runtimes first … last sends."""
         text, definitions = "", {}
         for index, statement in enumerate(self.found):
             names = [number for number, value in statement.parameters.items() if value == "1"]
             text += statement.script(f"p{index}", {number: f"random({first}, {last})" for number in names})
             definitions.update(statement.definitions(f"p{index}"))
-        return self.write(f"own-{first}-{last}.sql", text), definitions
-
-    def bare(self):
-        return self.write("bare.sql", BARE_UPSERT.format(runtimes=RUNTIMES)), {}
+        return self.write(f"own-{self.method}-{first}-{last}.sql", text), definitions
 
 
 def scripts(bench):
-    return bench.once("scripts", lambda: Scripts(bench.site))
+    return bench.once("scripts", lambda: Scripts(bench.site, "POST", json.dumps(EXAMPLE)))
 
 
 def write(bench):
     def statements(script, role):
-        return lambda: pgbench(bench.site, *script, connections, SECONDS, role)
+        return lambda: pgbench(bench.site, script, connections, SECONDS, role)
 
     made = scripts(bench)
+    bare = made.write("bare.sql", BARE_UPSERT.format(runtimes=RUNTIMES)), {}
+    bench.site.cluster.sql(BARE_TABLE)
     print(f"\nA write makes the worker send: {', '.join(one.name for one in made.found)}")
     for connections in (1, 8, CLIENTS):
         name = f"write, {connections} client{'s' if connections > 1 else ''}"
         samples = in_turn(ROUNDS, {
-            "pgbench, bare upsert": statements(made.bare(), "postgres"),
+            "pgbench, bare upsert": statements(bare, "postgres"),
             "pgbench, same statements": statements(made.own(1, RUNTIMES), "runtime_catalog_worker"),
             "worker": bench.load(bench.ours(), WRITE, connections)})
         show(f"{name}, writes/s", samples)
         bench.results.add(compared(name, "writes/s", samples["worker"], samples["pgbench, same statements"]))
     bench.results.add(compared(f"history and row security, {CLIENTS} clients", "writes/s",
                                samples["pgbench, same statements"], samples["pgbench, bare upsert"]))
+
+
+def row_security(bench):
+    """What it costs a read that PostgreSQL answers: the worker's own statement, and the whole chain with
+    the cache off. What memory answers asks nobody. The CPU tells it also on a machine that is busy."""
+    def with_security(how, load):
+        def run():
+            bench.site.cluster.sql(ROW_SECURITY % how)
+            return load()
+        return run
+
+    own = Scripts(bench.site, "GET").own(1, RUNTIMES)
+    chain = bench.ours("cold", cache='max_staleness = "0s"')
+    for name, load in (("statement, 1 client", lambda: pgbench(bench.site, own, 1, SECONDS, "runtime_catalog_worker")),
+                       (f"statement, {CLIENTS} clients", lambda: pgbench(bench.site, own, CLIENTS, SECONDS, "runtime_catalog_worker")),
+                       (f"chain, {CLIENTS} clients", bench.load(chain, READ, CLIENTS))):
+        samples = in_turn(ROUNDS, {"off": with_security("DISABLE", load), "on": with_security("ENABLE", load)})
+        show(f"row security, {name}, reads/s", samples)
+        bench.results.add(compared(f"row security, {name}", "reads/s", samples["on"], samples["off"]),
+                          costed(f"row security, {name}, CPU", "PostgreSQL", samples["on"], samples["off"]))
+    bench.site.cluster.sql(ROW_SECURITY % "ENABLE")
 
 
 @contextlib.contextmanager
