@@ -138,6 +138,18 @@ char *arena_strdup(struct arena *arena, const char *text)
     return arena_strndup(arena, text, strlen(text));
 }
 
+char *arena_join(struct arena *arena, const char *first, const char *second)
+{
+    size_t length = strlen(first), rest = strlen(second);
+    char *both = arena_alloc(arena, length + rest + 1);
+
+    if (both) {
+        memcpy(both, first, length);
+        memcpy(both + length, second, rest);
+    }
+    return both;
+}
+
 char *arena_format(struct arena *arena, const char *format, ...)
 {
     va_list arguments;

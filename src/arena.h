@@ -29,6 +29,10 @@ char *arena_strndup(struct arena *arena, const char *bytes, size_t length)
 char *arena_strdup(struct arena *arena, const char *text)
     __attribute__((warn_unused_result));
 
+/* One text behind the other. NULL as above. */
+char *arena_join(struct arena *arena, const char *first, const char *second)
+    __attribute__((warn_unused_result));
+
 /* As asprintf. NULL as above. */
 char *arena_format(struct arena *arena, const char *format, ...)
     __attribute__((warn_unused_result, format(printf, 2, 3)));

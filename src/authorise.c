@@ -22,7 +22,7 @@ static bool deny(struct error *err)
 static bool locate(struct caller *caller, const struct request *request,
                    struct arena *arena, const char **path, struct error *err)
 {
-    const char *target = arena_format(arena, "%s%s", request->site, request->named);
+    const char *target = arena_join(arena, request->site, request->named);
 
     if (!target)
         return error_exhausted(err);
@@ -33,7 +33,7 @@ static bool locate(struct caller *caller, const struct request *request,
                          "no handler for route \"%s%s\". route entry not found.",
                          request->named, request->path);
     caller->below = target + strlen(caller->token_namespace);
-    *path = arena_format(arena, "%s%s", caller->below, request->path);
+    *path = arena_join(arena, caller->below, request->path);
     return *path || error_exhausted(err);
 }
 

@@ -27,6 +27,13 @@ error_fill(struct error *err, enum error_code code, const char *format, va_list 
     text_vformat(err->text, sizeof err->text, format, arguments);
 }
 
+void error_init(struct error *err)
+{
+    err->code = ERROR_NONE;
+    err->line = err->column = 0;
+    err->text[0] = err->detail[0] = '\0';
+}
+
 bool error_set(struct error *err, enum error_code code, const char *format, ...)
 {
     va_list arguments;

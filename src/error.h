@@ -58,6 +58,9 @@ struct error {
     char detail[ERROR_DETAIL_MAX]; /* for the log only: what PostgreSQL or libc said */
 };
 
+/* No error yet. Leaves what need not be read as it is: an error is large. */
+void error_init(struct error *err);
+
 /* Fills *err; line, column and detail are reset. Always returns false, so that a function can
  * end with `return error_set(err, …)`. The text must never hold a token, hash or password. */
 bool error_set(struct error *err, enum error_code code, const char *format, ...)

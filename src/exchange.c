@@ -145,7 +145,7 @@ void exchange_serve(const struct exchange *exchange, const struct input *input,
     struct credential credential = {.cache = exchange->cache};
     struct caller caller = {.known = false};
     struct response response = {.mount_type = ""};
-    struct error err = {.code = ERROR_NONE};
+    struct error err;
     struct audit_pair pair;
     struct timespec began;
     struct call call = {
@@ -160,6 +160,7 @@ void exchange_serve(const struct exchange *exchange, const struct input *input,
     };
 
     clock_gettime(CLOCK_MONOTONIC, &began);
+    error_init(&err);
     bool ok = request_parse(&request, input, exchange->max_request_size, arena, &err);
     log_set_request_id(request.id);
     ok = ok && route_find(&match, request.path, request.operation, arena, &err) &&
@@ -167,10 +168,8 @@ void exchange_serve(const struct exchange *exchange, const struct input *input,
     ok = audit_request(exchange->audit, &pair, &call, ok, &err) &&
          answer(&call, &caller, &credential, exchange->schema_fits, &err);
     ok = audit_response(exchange->audit, &pair, &call, ok, &err);
-    if (ok) { /* a first attempt may have failed */
-        err.code = ERROR_NONE;
-        err.detail[0] = '\0';
-    }
+    if (ok)
+        error_init(&err); /* a first attempt may have failed */
     if (err.code == ERROR_PERMISSION_DENIED && request.token && !caller.known)
         leave_alike(&began);
     unsigned status = response_send(&response, &request, &err, arena, output);

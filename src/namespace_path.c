@@ -29,6 +29,8 @@ const char *namespace_path_read(const char *what, enum error_code code, const ch
     size_t start = strspn(text, "/");
     size_t length = strlen(text + start);
 
+    if (length == 0)
+        return "";
     while (length > 0 && text[start + length - 1] == '/')
         length--;
     if (!is_valid(text + start, length)) {

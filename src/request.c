@@ -26,13 +26,14 @@ static const char filtered_collection[] = "sys/plugins/runtimes/catalog?type=";
 
 static const struct {
     const char *name;
+    size_t length; /* of the name */
     size_t offset;
     bool only_recorded;
 } table[] = {
-#define X(name, member) {#name, offsetof(struct parameters, member), false},
+#define X(name, member) {#name, sizeof #name - 1, offsetof(struct parameters, member), false},
     REQUEST_PARAMETERS(X)
 #undef X
-#define X(name, member) {#name, offsetof(struct parameters, member), true},
+#define X(name, member) {#name, sizeof #name - 1, offsetof(struct parameters, member), true},
     REQUEST_RECORDED_HEADERS(X)
 #undef X
 };
@@ -54,18 +55,20 @@ static bool check_parameter(const char *name, bool repeated, const char *value,
                             struct error *err)
 {
     char header[64];
-    bool clean = true;
 
     if (!text_starts_with(name, "HTTP_"))
         return !repeated ||
                error_set(err, ERROR_MISCONFIGURED, "the web server sends %s twice", name);
+    const char *c = value;
+    while ((unsigned char)*c >= 0x20 && *c != 0x7F)
+        c++;
+    if (!repeated && !*c)
+        return true;
     header_name(header, sizeof header, name);
-    for (const char *c = value; *c; c++)
-        clean = clean && (unsigned char)*c >= 0x20 && *c != 0x7F;
-    if (repeated)
-        return error_set(err, ERROR_BAD_REQUEST, "header %s: sent more than once", header);
-    return clean || error_set(err, ERROR_BAD_REQUEST,
-                              "header %s: control characters are not allowed", header);
+    return error_set(err, ERROR_BAD_REQUEST,
+                     repeated ? "header %s: sent more than once"
+                              : "header %s: control characters are not allowed",
+                     header);
 }
 
 static bool collect_parameters(struct parameters *parameters, char *const *environment,
@@ -75,7 +78,7 @@ static bool collect_parameters(struct parameters *parameters, char *const *envir
         const char *equals = strchr(*environment, '=');
         size_t length = equals ? (size_t)(equals - *environment) : 0;
         for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-            if (strncmp(*environment, table[i].name, length) != 0 || table[i].name[length])
+            if (table[i].length != length || memcmp(*environment, table[i].name, length) != 0)
                 continue;
             const char **value = (const char **)((char *)parameters + table[i].offset);
             if (table[i].only_recorded && *value)
@@ -269,6 +272,9 @@ static bool take_namespace(struct request *request, char **path, struct arena *a
                            struct error *err)
 {
     size_t length = namespace_path_length(*path);
+
+    if (length == 0)
+        return true;
     const char *joined = arena_format(arena, "%s%.*s", request->named, (int)length, *path);
 
     if (!joined)
@@ -391,8 +397,10 @@ static bool check_method(const struct request *request, const struct method *met
 /* The first value of a query parameter, as Go's url.Values.Get has it; NULL: not given. */
 static const char *query_value(const struct request *request, const char *name)
 {
-    json_t *value = json_object_get(request->data, name);
+    json_t *value = NULL;
 
+    if (json_object_size(request->data) > 0)
+        value = json_object_get(request->data, name);
     return json_string_value(json_is_array(value) ? json_array_get(value, 0) : value);
 }
 
@@ -433,7 +441,7 @@ static bool apply_slash(struct request *request, struct arena *arena, struct err
     bool has_slash = length > 0 && request->path[length - 1] == '/';
 
     if (operation == OPERATION_LIST && !has_slash) {
-        request->path = arena_format(arena, "%s/", request->path);
+        request->path = arena_join(arena, request->path, "/");
         return request->path || error_exhausted(err);
     }
     if (has_slash && (operation == OPERATION_UPDATE || operation == OPERATION_PATCH))

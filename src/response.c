@@ -31,88 +31,124 @@ bool response_warn(struct response *response, struct error *err, const char *for
 
 /* A body in pieces, which go out one behind the other: what is kept serialised is not copied. */
 struct body {
-    const char *head;   /* NULL: out of memory */
-    const char *middle; /* not terminated */
-    size_t middle_length;
-    const char *tail;
+    struct {
+        const char *bytes;
+        size_t length;
+    } pieces[11];
+    size_t count;
+    size_t length; /* of all */
+    bool exhausted; /* there was no memory for one of them */
 };
 
-static size_t body_length(const struct body *body)
+static void add_bytes(struct body *body, const char *bytes, size_t length)
 {
-    return strlen(body->head) + body->middle_length + strlen(body->tail);
+    body->pieces[body->count].bytes = bytes;
+    body->pieces[body->count++].length = length;
+    body->length += length;
 }
 
-/* The one part of an envelope; NULL: out of memory. */
-static const char *part(const json_t *value, struct arena *arena)
+static void add(struct body *body, const char *text)
 {
-    return value ? go_json(value, arena) : "null";
+    if (text)
+        add_bytes(body, text, strlen(text));
+    else
+        body->exhausted = true;
 }
 
-/* The envelope, data in its middle. Keys in Vault's order. */
-static struct body envelope(const struct response *response, const struct request *request,
-                            struct arena *arena)
+/* A value, or null where there is none. */
+static void add_value(struct body *body, const json_t *value, struct arena *arena)
 {
-    const char *data = response->serialised ? response->serialised : part(response->data, arena);
-    const char *warnings = part(response->warnings, arena), *auth = part(response->auth, arena);
-    struct body body = {.middle = data};
+    add(body, value ? go_json(value, arena) : "null");
+}
 
-    if (!data || !warnings || !auth)
-        return body;
-    body.middle_length = response->serialised ? response->serialised_length : strlen(data);
-    body.tail = arena_format(arena,
-                             ",\"wrap_info\":null,\"warnings\":%s,\"auth\":%s,"
-                             "\"mount_type\":\"%s\"}\n",
-                             warnings, auth, response->mount_type);
-    if (body.tail)
-        body.head = arena_format(arena,
-                                 "{\"request_id\":\"%s\",\"lease_id\":\"\",\"renewable\":false,"
-                                 "\"lease_duration\":0,\"data\":",
-                                 request->id);
-    return body;
+/* Keys in Vault's order. */
+static void add_envelope(struct body *body, const struct response *response,
+                         const struct request *request, struct arena *arena)
+{
+    add(body, "{\"request_id\":\"");
+    add(body, request->id);
+    add(body, "\",\"lease_id\":\"\",\"renewable\":false,\"lease_duration\":0,\"data\":");
+    if (response->serialised)
+        add_bytes(body, response->serialised, response->serialised_length);
+    else
+        add_value(body, response->data, arena);
+    add(body, ",\"wrap_info\":null,\"warnings\":");
+    add_value(body, response->warnings, arena);
+    add(body, ",\"auth\":");
+    add_value(body, response->auth, arena);
+    add(body, ",\"mount_type\":\"");
+    add(body, response->mount_type);
+    add(body, "\"}\n");
 }
 
 /* A value and the newline behind it. */
-static struct body whole(const json_t *value, struct arena *arena)
+static void add_whole(struct body *body, const json_t *value, struct arena *arena)
 {
-    return (struct body){.head = value ? go_json(value, arena) : NULL, .tail = "\n"};
+    add(body, value ? go_json(value, arena) : NULL);
+    add(body, "\n");
 }
 
-/* The envelope behind the keys of data. */
-static struct body repeat(const json_t *data, const struct body *envelope, struct arena *arena)
+/* The pieces as one value. New; NULL: out of memory. */
+static json_t *parse(const struct body *body, struct arena *arena)
 {
-    const char *text = envelope->head ? arena_format(arena, "%s%.*s%s", envelope->head,
-                                                     (int)envelope->middle_length,
-                                                     envelope->middle, envelope->tail)
-                                      : NULL;
-    json_auto_t *both = json_copy((json_t *)data);
-    json_auto_t *enveloped = text ? json_loads(text, 0, NULL) : NULL;
+    char *text = body->exhausted ? NULL : arena_alloc(arena, body->length);
+    size_t used = 0;
 
+    for (size_t i = 0; text && i < body->count; i++) {
+        memcpy(text + used, body->pieces[i].bytes, body->pieces[i].length);
+        used += body->pieces[i].length;
+    }
+    return text ? json_loadb(text, used, 0, NULL) : NULL;
+}
+
+/* The keys of data, and the envelope behind them. */
+static void add_repeated(struct body *body, const struct response *response,
+                         const struct request *request, struct arena *arena)
+{
+    struct body envelope = {.count = 0};
+
+    add_envelope(&envelope, response, request, arena);
+    json_auto_t *enveloped = parse(&envelope, arena), *both = json_copy(response->data);
     if (!enveloped || json_object_update(both, enveloped) != 0)
-        return (struct body){.head = NULL};
-    return whole(both, arena);
+        body->exhausted = true;
+    else
+        add_whole(body, both, arena);
 }
 
-static struct body success(const struct response *response, const struct request *request,
-                           struct arena *arena)
+static void add_success(struct body *body, const struct response *response,
+                        const struct request *request, struct arena *arena)
 {
     if (response->is_bare)
-        return whole(response->data, arena);
-    struct body enveloped = envelope(response, request, arena);
-    return response->repeats ? repeat(response->data, &enveloped, arena) : enveloped;
+        add_whole(body, response->data, arena);
+    else if (response->repeats)
+        add_repeated(body, response, request, arena);
+    else
+        add_envelope(body, response, request, arena);
 }
 
 /* No text: {"errors":[]}. */
-static struct body errors(const struct error *err, struct arena *arena)
+static void add_errors(struct body *body, const struct error *err, struct arena *arena)
 {
     json_auto_t *value = *err->text ? json_pack("{s:[s]}", "errors", err->text)
                                     : json_pack("{s:[]}", "errors");
 
-    return whole(value, arena);
+    add_whole(body, value, arena);
 }
 
 static bool send(const struct output *output, const char *text)
 {
     return output->write(output->context, text, strlen(text));
+}
+
+static void send_number(const struct output *output, size_t number)
+{
+    char digits[24], *first = digits + sizeof digits - 1;
+
+    *first = '\0';
+    do
+        *--first = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    send(output, first);
 }
 
 /* RFC 9110, section 15. nginx passes on what stands here; without it the status line would end
@@ -150,11 +186,12 @@ static void send_headers(const struct output *output, unsigned status,
                          const struct request *request, size_t length)
 {
     const char *namespace = request->parameters.namespace;
-    char line[96];
 
-    text_format(line, sizeof line, "Status: %u %s\r\n", status, reason_of(status));
-    send(output, line);
-    send(output, "Content-Type: application/json\r\n"
+    send(output, "Status: ");
+    send_number(output, status);
+    send(output, " ");
+    send(output, reason_of(status));
+    send(output, "\r\nContent-Type: application/json\r\n"
                  "Cache-Control: no-store\r\n"
                  "Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n");
     if (request->named && namespace && *namespace) {
@@ -165,8 +202,9 @@ static void send_headers(const struct output *output, unsigned status,
     if (status == 503)
         send(output, "Retry-After: 1\r\n");
     if (status != 204) {
-        text_format(line, sizeof line, "Content-Length: %zu\r\n", length);
-        send(output, line);
+        send(output, "Content-Length: ");
+        send_number(output, length);
+        send(output, "\r\n");
     }
     send(output, "\r\n");
 }
@@ -180,28 +218,25 @@ unsigned response_send(const struct response *response, const struct request *re
                        const struct error *err, struct arena *arena,
                        const struct output *output)
 {
-    static const struct body out_of_memory = {
-        .head = "{\"errors\":[\"out of memory\"]}\n",
-        .tail = "",
-    };
     bool failed = err->code != ERROR_NONE;
     bool empty = !failed && response_is_empty(response);
     unsigned status = failed             ? error_status(err->code)
                       : response->status ? response->status
                       : empty            ? 204
                                          : 200;
-    struct body body = {.head = "", .tail = ""};
+    struct body body = {.count = 0};
 
-    if (!empty)
-        body = failed ? errors(err, arena) : success(response, request, arena);
-    if (!body.head) { /* what needs no memory */
+    if (failed)
+        add_errors(&body, err, arena);
+    else if (!empty)
+        add_success(&body, response, request, arena);
+    if (body.exhausted) { /* what needs no memory */
         status = 503;
-        body = out_of_memory;
+        body = (struct body){.count = 0};
+        add(&body, "{\"errors\":[\"out of memory\"]}\n");
     }
-    send_headers(output, status, request, body_length(&body));
-    send(output, body.head);
-    if (body.middle)
-        output->write(output->context, body.middle, body.middle_length);
-    send(output, body.tail);
+    send_headers(output, status, request, body.length);
+    for (size_t i = 0; i < body.count; i++)
+        output->write(output->context, body.pieces[i].bytes, body.pieces[i].length);
     return status;
 }

@@ -22,11 +22,21 @@ struct secret_hmac {
     size_t count;
 };
 
+/* Looked up once: libcrypto would do so, under a lock, for each hash. */
+static EVP_MD *sha256;
+
+static void fetch_sha256(void)
+{
+    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+}
+
 bool secret_hash(unsigned char out[static SECRET_HASH_SIZE], const void *bytes, size_t length)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     unsigned int size = 0;
 
-    return EVP_Digest(bytes, length, out, &size, EVP_sha256(), NULL) == 1 &&
+    pthread_once(&once, fetch_sha256);
+    return sha256 && EVP_Digest(bytes, length, out, &size, sha256, NULL) == 1 &&
            size == SECRET_HASH_SIZE;
 }
 

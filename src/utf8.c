@@ -42,7 +42,7 @@ bool utf8_valid(const char *text)
     size_t left = strlen(text);
 
     while (left > 0) {
-        size_t length = utf8_sequence(text, left);
+        size_t length = (unsigned char)*text < 0x80 ? 1 : utf8_sequence(text, left);
         if (length == 0)
             return false;
         text += length;
@@ -100,6 +100,9 @@ bool utf8_printable(const char *text)
     size_t left = strlen(text), length;
 
     for (; left > 0; text += length, left -= length) {
+        length = 1;
+        if (*text >= 0x20 && *text < 0x7F)
+            continue;
         length = utf8_sequence(text, left);
         if (!shows(length > 0 ? decode(text, length) : 0))
             return false;

@@ -18,7 +18,7 @@ static char written[65536];
 static bool collect(void *context, const char *bytes, size_t length)
 {
     (void)context;
-    strncat(written, bytes, length);
+    strncat(written, bytes, length); /* no piece has a NUL */
     return true;
 }
 
@@ -69,6 +69,41 @@ static void help_comes_without_an_envelope(void **state)
     response_fini(&response);
 }
 
+/* Data as the catalog has it, and as it may be at its worst. */
+static const char *const datas[] = {
+    "{}",
+    "{\"runtimes\":[]}",
+    "{\"cgroup_parent\":\"\",\"cpu_nanos\":0,\"name\":\"a\",\"rootless\":false}",
+    "{\"cgroup_parent\":\"<&>\\\\ \\\" \\n \\u001f \\u2028 \xC3\xA9 \xF0\x9F\x98\x80\"}",
+    "{\"cpu_nanos\":9223372036854775807,\"real\":1.5,\"null\":null,\"list\":[1,[2],{\"a\":true}]}",
+};
+
+/* What is kept serialised goes out as what is not. */
+static void serialised_data_gives_the_same_bytes(void **state)
+{
+    static char expected[sizeof written];
+    struct arena *arena = arena_new(1 << 20);
+
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof datas / sizeof *datas; i++) {
+        json_t *data = json_loads(datas[i / 2], 0, NULL);
+        json_t *warnings = i % 2 ? json_pack("[s]", "a <b>") : NULL;
+        char *text = go_json(data, arena);
+        struct response response = {.data = data, .warnings = warnings, .mount_type = "system"};
+        assert_int_equal(send(&response, &(struct error){0}), 200);
+        strcpy(expected, written);
+        response = (struct response){.serialised = text,
+                                     .serialised_length = strlen(text),
+                                     .warnings = warnings,
+                                     .mount_type = "system"};
+        assert_int_equal(send(&response, &(struct error){0}), 200);
+        assert_string_equal(written, expected);
+        json_decref(data);
+        json_decref(warnings);
+    }
+    arena_free(arena);
+}
+
 static void errors_have_vaults_shape(void **state)
 {
     struct error err;
@@ -117,6 +152,7 @@ int main(void)
         cmocka_unit_test(nothing_to_say_is_204_with_its_headers),
         cmocka_unit_test(data_comes_in_the_envelope),
         cmocka_unit_test(help_comes_without_an_envelope),
+        cmocka_unit_test(serialised_data_gives_the_same_bytes),
         cmocka_unit_test(errors_have_vaults_shape),
         cmocka_unit_test(json_is_spelled_as_go_spells_it),
     };
