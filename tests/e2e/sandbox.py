@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import sys
+import tempfile
 
 sys.path.append(sys.path[0] + "/../lib")
 from cluster import lines_of  # noqa: E402
@@ -90,15 +91,14 @@ with stack(plan=13) as s:
     s.tap.equal(s.worker.poll(), None, "nothing of it is a call that the sandbox kills for")
 
     # Files: the audit log alone, in its folder alone.
-    (s.folder / "elsewhere").mkdir()
-    elsewhere = str(s.folder / "elsewhere/audit.log")
-    s.configure_worker(edit=lambda text: text.replace(url, secure).replace(str(s.audit_log), elsewhere))
-    if "(Landlock)" in s.worker_log.read_text():
-        s.tap.skip("no other folder can be written", "this kernel has no Landlock")
-    else:
-        reload("not reloaded")
-        s.tap.ok(said(f"{elsewhere}: Permission denied") == 1 and not os.listdir(s.folder / "elsewhere"), "no other folder can be written",
-                 *lines_of(s.worker_log)[-3:])
+    with tempfile.TemporaryDirectory(dir=s.folder.parent) as elsewhere:
+        s.configure_worker(edit=lambda text: text.replace(url, secure).replace(str(s.folder / "audit.log"), f"{elsewhere}/audit.log"))
+        if "(Landlock)" in s.worker_log.read_text():
+            s.tap.skip("no other folder can be written", "this kernel has no Landlock")
+        else:
+            reload("not reloaded")
+            s.tap.ok(said(f"{elsewhere}/audit.log: Permission denied") == 1 and not os.listdir(elsewhere),
+                     "no other folder can be written", *lines_of(s.worker_log)[-3:])
     s.configure_worker(edit=lambda text: text.replace(url, secure).replace("audit.log", "audit.second.log"))
     reload()
     s.answer("but another file in the audit log's", s.request("GET", CONTAINER + "example"), 200)
