@@ -59,16 +59,21 @@ bool audit_reopen(struct audit *audit, struct error *err)
     return !audit || audit_file_reopen(audit->file, err);
 }
 
-/* False with *err: the database's, where that is away. */
+/* False with *err: the database's, where that is away. Otherwise *err stays as it is: it may say why
+ * the request that is recorded was refused, and a statement that succeeds would say that nothing was. */
 static bool get_style(struct audit *audit, struct db *db, struct audit_style *style,
                       struct error *err)
 {
     struct secret_hmac *hmac = atomic_load(&audit->hmac), *own = NULL;
 
     if (!hmac) {
-        own = store_audit_hmac(db, err);
-        if (!own)
+        struct error fault;
+        error_init(&fault);
+        own = store_audit_hmac(db, &fault);
+        if (!own) {
+            *err = fault;
             return false;
+        }
         if (atomic_compare_exchange_strong(&audit->hmac, &hmac, own))
             hmac = own;
         else

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The audit log: which requests leave records, what stands in them, in Vault's shape, and that
 nothing a client sends can make a line anything but one JSON object."""
+import concurrent.futures
 import json
 import re
 import signal
@@ -8,13 +9,23 @@ import sys
 
 sys.path.append(sys.path[0] + "/../lib")
 from cluster import lines_of  # noqa: E402
-from harness import BAD_TOKEN, CATALOG, CONTAINER, NO_TOKEN, NOT_ALLOWED, stack  # noqa: E402
+from harness import BAD_TOKEN, CATALOG, CONTAINER, NO_TOKEN, NOT_ALLOWED, SANE, stack  # noqa: E402
 from processes import wait_for  # noqa: E402
 from records import AuditLog, faults  # noqa: E402
 
 ITEM = CONTAINER + "r1"
 RULES = {"reads": '"read", "sudo"', "updates": '"update", "sudo"', "lists": '"list"'}
 MADE = "/v1/auth/token/create"
+
+# What is refused although a worker has made no record yet, and its only connection is taken: to read how
+# records are made it opens another. Token, method, path, headers, body; status and error.
+NOWHERE = [("X-Vault-Namespace", "not a name")]
+FIRST = [
+    ("without a token", None, "DELETE", ITEM, [], None, 403, NO_TOKEN),
+    ("that cannot be read", SANE, "PUT", ITEM, [], "{", 400, "failed to parse JSON: line 1, column 1: the text ends too early"),
+    ("of a namespace that is none", SANE, "PUT", ITEM, NOWHERE, {}, 400,
+     "header X-Vault-Namespace: segments of letters, digits, '_', '-' and '.', 512 bytes at most"),
+]
 
 # Who asks for what, and of both records: error, operation, path, mount type, and the names of the
 # policies that granted it; False: they refused; KNOWN: they were not asked; None: nor was the token.
@@ -198,6 +209,21 @@ class Test:
                          [{"runtimes": 2}, {"keys": 5}, {"key_info": 1, "keys": 1}], "elide_list_responses leaves lengths of lists")
         self.s.tap.equal(found[ITEM]["name"], self.log.hash("r1"), "and everything else")
 
+    def run_first(self):
+        for name, token, method, path, headers, body, status, error in FIRST:
+            self.s.stop_worker()
+            self.s.start_worker()
+            with self.s.cluster.session() as locker, concurrent.futures.ThreadPoolExecutor(1) as pool:
+                locker.stdin.write("BEGIN; LOCK TABLE runtime_catalog.token; SELECT 'locked';\n")
+                locker.stdin.flush()
+                locker.stdout.readline()
+                other = pool.submit(self.s.request, "GET", ITEM)
+                wait_for(lambda: self.s.lock_waits() == 1, 10, "another request waits for its caller")
+                response = self.s.request(method, path, body, token=token, headers=headers)
+                locker.communicate("COMMIT;\n")
+                other.result()
+            self.s.answer(f"a first request {name}", response, status, errors=[error])
+
     def reload(self, line):
         before = len([one for one in lines_of(self.s.worker_log) if "configuration reloaded" in one])
         self.s.configure_worker(edit=lambda text: text.replace('audit "file" {', 'audit "file" {\n  ' + line))
@@ -205,7 +231,7 @@ class Test:
         wait_for(lambda: len([one for one in lines_of(self.s.worker_log) if "configuration reloaded" in one]) > before, 10, "reloaded")
 
 
-with stack(plan=len(KINDS) + len(SILENT) + 19, site="stand-alone") as s:
+with stack(plan=len(KINDS) + len(SILENT) + len(FIRST) + 19, site="stand-alone") as s:
     test = Test(s)
     test.run_kinds()
     test.run_whole()
@@ -213,3 +239,4 @@ with stack(plan=len(KINDS) + len(SILENT) + 19, site="stand-alone") as s:
     test.run_namespaces()
     test.run_nasty()
     test.run_options()
+    test.run_first()

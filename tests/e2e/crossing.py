@@ -237,7 +237,13 @@ class OverNginx(UnixConnection):
 
     def send_attempt(self, *attempt):
         self.sent = attempt
-        method, uri, headers, body = attempt
+        try:
+            self.write(*attempt)
+        except OSError: # nginx has closed what was idle for long
+            self.close()
+            self.write(*attempt)
+
+    def write(self, method, uri, headers, body):
         self.putrequest(method, uri, skip_accept_encoding=True)
         for name, value in headers:
             self.putheader(name, value)
@@ -248,9 +254,9 @@ class OverNginx(UnixConnection):
     def receive(self):
         try:
             answer = self.getresponse()
-        except ConnectionError: # closed before this request came
+        except ConnectionError: # likewise
             self.close()
-            self.send_attempt(*self.sent)
+            self.write(*self.sent)
             answer = self.getresponse()
         headers = sorted(f"{name}: {value}\r\n" for name, value in answer.getheaders() if name != "Date")
         return f"Status: {answer.status}\r\n{''.join(headers)}\r\n".encode() + answer.read()
