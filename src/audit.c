@@ -61,13 +61,15 @@ bool audit_reopen(struct audit *audit, struct error *err)
 
 /* False with *err: the database's, where that is away. Otherwise *err stays as it is: it may say why
  * the request that is recorded was refused, and a statement that succeeds would say that nothing was. */
-static bool get_style(struct audit *audit, struct db *db, struct audit_style *style,
+static bool get_style(struct audit *audit, struct db *db, struct audit_style *style, bool failed,
                       struct error *err)
 {
     struct secret_hmac *hmac = atomic_load(&audit->hmac), *own = NULL;
+    struct error fault;
 
+    if (!hmac && failed && error_is_of_storage(err))
+        return false;
     if (!hmac) {
-        struct error fault;
         error_init(&fault);
         own = store_audit_hmac(db, &fault);
         if (!own) {
@@ -129,7 +131,7 @@ bool audit_request(struct audit *audit, struct audit_pair *pair, const struct ca
     *pair = (struct audit_pair){.auth = {.bytes = NULL}};
     if (!audit || (route && route->access == ROUTE_TO_ANYBODY))
         return admitted;
-    if (!get_style(audit, call->db, &style, err))
+    if (!get_style(audit, call->db, &style, !admitted, err))
         return false;
     audit_record_auth(&pair->auth, &style, call, admitted);
     audit_record_request(&pair->request, &style, call);
@@ -144,7 +146,7 @@ bool audit_response(struct audit *audit, struct audit_pair *pair, const struct c
     struct json_text response = {.bytes = NULL};
     struct audit_style style;
 
-    if (pair->auth.used > 0 && get_style(audit, call->db, &style, err)) {
+    if (pair->auth.used > 0 && get_style(audit, call->db, &style, !done, err)) {
         audit_record_response(&response, &style, call, done);
         const char *why = record(audit, pair, &response, done ? NULL : err->text);
         if (why && !pair->broken)

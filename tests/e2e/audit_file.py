@@ -208,7 +208,8 @@ class Test:
         s.answer("without a salt there is no record", self.put("dddd1"), 500, errors=["internal error"])
         s.tap.ok(not self.exists("dddd1"), "and nothing is done")
         s.cluster.sql(grant.format("GRANT", "TO"))
-        s.answer("it is read when it can be", self.put("dddd1"), 204)
+        s.answer("it is read when it can be, and a refusal stays one", s.request("PUT", CONTAINER + "dddd2", "{"), 400, like="^failed to parse JSON")
+        s.answer("and so it is served", self.put("dddd1"), 204)
 
     def run_unfit(self):
         s = self.s
@@ -226,7 +227,7 @@ class Test:
         s.configure_worker()
 
 
-with stack(plan=45, site="stand-alone", bring=lambda folder: shutil.copy(CHECKOUT / "src/logrotate.conf", folder)) as s:
+with stack(plan=46, site="stand-alone", bring=lambda folder: shutil.copy(CHECKOUT / "src/logrotate.conf", folder)) as s:
     test = Test(s)
     test.run_full()
     test.run_killed()
