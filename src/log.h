@@ -23,6 +23,10 @@ enum log_format {
     LOG_FORMAT_JSON,         /* {"@level":"info","@message":…,"@timestamp":…,"request_id":…} */
 };
 
+/* To be called before any other thread. Where standard error leads to systemd's journal, each line
+ * begins with its priority from here on, which the journal takes off. */
+void log_open(void);
+
 /* At any time; the defaults are info and standard. */
 void log_set_level(enum log_level level);
 void log_set_format(enum log_format format);

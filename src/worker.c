@@ -152,6 +152,7 @@ int main(int argc, char *argv[])
                   "systemd's User= or runuser -u");
         return EXIT_FAILURE;
     }
+    log_open();
     json_object_seed(0); /* before the first thread: jansson's hash is seeded once */
     server_block_signals();
     notify_open();
