@@ -6,6 +6,8 @@
  */
 #include "arena.h"
 
+#include "secret.h"
+
 #include <stdalign.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -43,18 +45,26 @@ struct arena {
 
 static struct block *block_new(size_t size)
 {
-    struct block *block = malloc(sizeof *block + size);
+    struct block *block = calloc(1, sizeof *block + size);
 
     if (!block)
         return NULL;
-    *block = (struct block){.size = size};
+    block->size = size;
     ASAN_POISON_MEMORY_REGION(block->bytes, size);
     return block;
 }
 
-static void block_free(struct block *block)
+/* A token may have been in it; and what is handed out next is zero. */
+static void block_wipe(struct block *block)
 {
     ASAN_UNPOISON_MEMORY_REGION(block->bytes, block->size);
+    secret_wipe(block->bytes, block->used);
+    block->used = 0;
+}
+
+static void block_free(struct block *block)
+{
+    block_wipe(block);
     free(block);
 }
 
@@ -93,7 +103,7 @@ void arena_reset(struct arena *arena)
     }
     if (kept) {
         kept->next = NULL;
-        kept->used = 0;
+        block_wipe(kept);
         ASAN_POISON_MEMORY_REGION(kept->bytes, kept->size);
     }
     arena->newest = kept;
@@ -121,7 +131,7 @@ void *arena_alloc(struct arena *arena, size_t size)
     block->used += piece;
     arena->taken += piece;
     ASAN_UNPOISON_MEMORY_REGION(start, size);
-    return memset(start, 0, size);
+    return start;
 }
 
 char *arena_strndup(struct arena *arena, const char *bytes, size_t length)

@@ -108,6 +108,8 @@ static const char *record(struct audit *audit, const struct audit_pair *pair,
     json_text_string_member(&line, "type", response ? "response" : "request");
     json_text_close(&line, '}');
     json_text_end_line(&line);
+    if (!line.failed)
+        secret_mask(line.bytes, line.used);
     if (!line.failed && !pair->auth.failed && !pair->request.failed &&
         !(response && response->failed))
         (void)!audit_file_append(audit->file, line.bytes, line.used, &why);

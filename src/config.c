@@ -3,6 +3,7 @@
 
 #include "duration.h"
 #include "hcl.h"
+#include "secret.h"
 #include "text.h"
 
 #include <errno.h>
@@ -446,13 +447,13 @@ bool config_load(struct config *config, const char *path, struct error *err)
     }
     if (file)
         fclose(file);
-    free(text);
+    secret_free(text); /* perhaps a password */
     return good;
 }
 
 void config_fini(struct config *config)
 {
-    free(config->connection_url);
+    secret_free(config->connection_url);
     free(config->address);
     free(config->peer_users);
     free(config->audit_path);

@@ -2,6 +2,7 @@
 #include "go_json.h"
 
 #include "arena.h"
+#include "secret.h"
 #include "text.h"
 
 #include <ctype.h>
@@ -57,6 +58,6 @@ char *go_json(const json_t *value, struct arena *arena)
     char *out = arena_alloc(arena, strlen(text) + growth + 1);
     for (const char *from = text; out && *from;)
         used += respell(out + used, &from);
-    free(text);
+    secret_free(text); /* perhaps a token */
     return out;
 }

@@ -8,6 +8,7 @@
 #include <openssl/rand.h>
 
 #include <limits.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,11 +43,11 @@ bool secret_hash(unsigned char out[static SECRET_HASH_SIZE], const void *bytes, 
 
 static void write_hex(char *out, const unsigned char hash[static SECRET_HASH_SIZE])
 {
-    static const char digits[] = "0123456789abcdef";
+    static const char hexadecimal[] = "0123456789abcdef";
 
     for (size_t i = 0; i < SECRET_HASH_SIZE; i++) {
-        *out++ = digits[hash[i] >> 4];
-        *out++ = digits[hash[i] & 0xF];
+        *out++ = hexadecimal[hash[i] >> 4];
+        *out++ = hexadecimal[hash[i] & 0xF];
     }
     *out = '\0';
 }
@@ -135,12 +136,13 @@ bool secret_hmac_text(struct secret_hmac *hmac, char out[static SECRET_HMAC_TEXT
     return good;
 }
 
+static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+static const char token_prefix[] = "hvs.";
+
 /* count random base62 digits and a NUL. A byte above the last multiple of 62 is thrown away,
  * so that every digit is as likely as any other. */
 static bool random_base62(char *out, size_t count)
 {
-    static const char digits[] =
-        "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     unsigned char random[64];
     size_t done = 0;
 
@@ -159,8 +161,10 @@ static bool random_base62(char *out, size_t count)
 
 bool secret_token(char out[static SECRET_TOKEN_TEXT + 1])
 {
-    memcpy(out, "hvs.", 4);
-    return random_base62(out + 4, SECRET_TOKEN_TEXT - 4);
+    size_t prefix = strlen(token_prefix);
+
+    memcpy(out, token_prefix, prefix);
+    return random_base62(out + prefix, SECRET_TOKEN_TEXT - prefix);
 }
 
 bool secret_accessor(char out[static SECRET_ACCESSOR_TEXT + 1])
@@ -186,7 +190,29 @@ bool secret_random(void *out, size_t size)
     return size <= INT_MAX && RAND_bytes(out, (int)size) == 1;
 }
 
+void secret_mask(char *text, size_t length)
+{
+    char *end = text + length, *found;
+    size_t prefix = strlen(token_prefix);
+
+    while ((found = memmem(text, (size_t)(end - text), token_prefix, prefix))) {
+        text = found + prefix;
+        size_t count = 0;
+        while (text + count < end && memchr(digits, text[count], sizeof digits - 1))
+            count++;
+        if (count >= SECRET_TOKEN_TEXT - prefix)
+            memset(text, '*', count);
+    }
+}
+
 void secret_wipe(void *memory, size_t size)
 {
     OPENSSL_cleanse(memory, size);
+}
+
+void secret_free(void *memory)
+{
+    if (memory)
+        OPENSSL_cleanse(memory, malloc_usable_size(memory));
+    free(memory);
 }

@@ -19,6 +19,7 @@
 #include "notify.h"
 #include "request.h"
 #include "response.h"
+#include "secret.h"
 #include "text.h"
 
 #include <fastcgi.h>
@@ -148,9 +149,49 @@ static bool write_response(void *context, const char *bytes, size_t length)
 static void drain_body(FCGX_Stream *stream)
 {
     char rest[8192];
+    bool any = false;
 
     while (FCGX_GetStr(rest, (int)sizeof rest, stream) > 0)
-        ;
+        any = true;
+    if (any)
+        secret_wipe(rest, sizeof rest);
+}
+
+/* libfcgi frees its buffers as they are, with whatever was received and sent. Its header does not
+ * show them, but what FCGX_Stream's data points to has begun with these two for as long as there
+ * has been a libfcgi. Where stop does not lie between them it is something else. */
+struct fcgi_buffer {
+    unsigned char *start;
+    int size;
+};
+
+static void wipe_buffer(const FCGX_Stream *stream)
+{
+    const struct fcgi_buffer *buffer = stream ? stream->data : NULL;
+
+    if (buffer && buffer->size > 0 && stream->stop >= buffer->start &&
+        stream->stop <= buffer->start + buffer->size)
+        secret_wipe(buffer->start, (size_t)buffer->size);
+}
+
+static void wipe(const FCGX_Request *fcgi)
+{
+    for (char **parameter = fcgi->envp; parameter && *parameter; parameter++)
+        secret_wipe(*parameter, strlen(*parameter));
+    wipe_buffer(fcgi->in);
+    wipe_buffer(fcgi->out);
+}
+
+/* FCGX_Finish_r, with nothing left behind. It does not close again what is closed, nor see that
+ * closing failed. */
+static void finish(FCGX_Request *fcgi)
+{
+    bool failed = FCGX_FClose(fcgi->err) != 0;
+
+    if (FCGX_FClose(fcgi->out) != 0 || failed)
+        fcgi->keepConnection = 0;
+    wipe(fcgi);
+    FCGX_Finish_r(fcgi);
 }
 
 static void serve_one(struct pool *pool, FCGX_Request *fcgi, struct arena *arena)
@@ -161,7 +202,7 @@ static void serve_one(struct pool *pool, FCGX_Request *fcgi, struct arena *arena
     pool->steps++;
     pool->options->serve(pool->options->context, &input, &output, arena);
     drain_body(fcgi->in);
-    FCGX_Finish_r(fcgi);
+    finish(fcgi);
     arena_reset(arena);
     pool->steps++;
 }
@@ -175,12 +216,14 @@ static void serve_next(struct pool *pool, int fd, struct arena *arena)
     fcgi.ipcFd = fd;
     fcgi.keepConnection = 1;
     /* libfcgi takes parameters that break off for all there are. */
-    bool whole = FCGX_Accept_r(&fcgi) == 0 && FCGX_GetError(fcgi.in) == 0;
+    bool begun = FCGX_Accept_r(&fcgi) == 0, whole = begun && FCGX_GetError(fcgi.in) == 0;
     if (whole)
         serve_one(pool, &fcgi, arena);
     if (whole && fcgi.ipcFd >= 0) {
         connections_put_back(pool->connections, fd);
     } else {
+        if (begun && !whole)
+            wipe(&fcgi);
         FCGX_Free(&fcgi, 1);
         connections_gone(pool->connections);
     }

@@ -58,6 +58,7 @@ libcatalog_a_SOURCES = \
 	%D%/policy_parse.c %D%/policy_parse.h \
 	%D%/policy_rule.c %D%/policy_rule.h \
 	%D%/policy_set.c %D%/policy_set.h \
+	%D%/process.c %D%/process.h \
 	%D%/request.c %D%/request.h \
 	%D%/response.c %D%/response.h \
 	%D%/route.c %D%/route.h \

@@ -8,6 +8,7 @@
 
 #include "config.h"
 #include "db.h"
+#include "process.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -361,6 +362,8 @@ int main(int argc, char *argv[])
     struct tool_flags flags = {.migrations = MIGRATIONSDIR, .namespace = "", .limit = 100};
     struct error err;
 
+    if (!process_hide())
+        return report(&(struct error){.text = "memory cannot be kept from others"}, EXIT_FAILED);
     log_set_level(LOG_LEVEL_WARN);
     int count = argc > 0 ? tool_flags_parse(&flags, argv + 1, &err) : 0;
     int status = count >= 0 ? serve(&flags, argv + 1, count) : report(&err, EXIT_USAGE);

@@ -7,11 +7,13 @@
 #include "log.h"
 #include "notify.h"
 #include "policy.h"
+#include "process.h"
 #include "schema.h"
 #include "server.h"
 #include "service.h"
 #include "store_policy.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -128,7 +130,7 @@ int main(int argc, char *argv[])
 {
     const char *path = SYSCONFDIR "/runtime-catalog/runtime-catalog.conf";
     struct error err = {.code = ERROR_NONE};
-    bool testing = false, good = false;
+    bool hidden = process_hide(), testing = false, good = false;
     int option;
 
     while ((option = getopt(argc, argv, "c:tV")) != -1) {
@@ -153,6 +155,10 @@ int main(int argc, char *argv[])
         return EXIT_FAILURE;
     }
     log_open();
+    if (!hidden) {
+        log_error("memory cannot be kept from others: %s", strerror(errno));
+        return EXIT_FAILURE;
+    }
     json_object_seed(0); /* before the first thread: jansson's hash is seeded once */
     server_block_signals();
     notify_open();

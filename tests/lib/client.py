@@ -4,6 +4,8 @@ import json
 import socket
 import ssl
 
+from leaks import tokens_in
+
 
 class Response:
     def __init__(self, status, headers, body, reason=""):
@@ -61,6 +63,7 @@ class Client:
 
     def __init__(self, port, authority):
         self.port = port
+        self.tokens = set() # that were sent or came back
         self.context = ssl.create_default_context(cafile=authority)
 
     def connect(self, timeout=40):
@@ -78,12 +81,16 @@ class Client:
         try:
             used.putrequest(method, path)
             for name, value in headers:
+                self.tokens |= tokens_in(value if isinstance(value, bytes) else str(value).encode())
                 used.putheader(name, value)
+            self.tokens |= tokens_in(body or b"")
             if body is not None:
                 used.putheader("Content-Length", str(len(body)))
             used.endheaders(body)
             answer = used.getresponse()
-            return Response(answer.status, answer.getheaders(), answer.read(), answer.reason)
+            response = Response(answer.status, answer.getheaders(), answer.read(), answer.reason)
+            self.tokens |= tokens_in(response.body)
+            return response
         finally:
             if not connection:
                 used.close()

@@ -6,7 +6,7 @@
 
 Everything that the chain needs is copied to a private folder first; from then on nothing runs
 as root. On leaving, everything is stopped and CLOSING more assertions are made: each log is
-quiet, holds no secret, and no process is left.
+quiet, no file and not the idle worker's memory holds a secret, and no process is left.
 """
 import contextlib
 import json
@@ -22,7 +22,10 @@ import tempfile
 
 from client import Client
 from cluster import copy_template, lines_of, matches
+from leaks import hashes, in_folder
 from processes import adopt_orphans, leftovers, start, stop, stop_being_root, wait_for
+from records import faults
+from root import ONLY_ROOT, Root
 from tap import Tap
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
@@ -39,7 +42,7 @@ NO_TOKEN = "permission denied"
 BAD_TOKEN = "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"
 NOT_ALLOWED = "1 error occurred:\n\t* permission denied\n\n"
 
-CLOSING = 5
+CLOSING = 7
 SITES = {"catalog": "runtime-catalog-only", "stand-alone": "runtime-catalog"}
 ALARMS = r"Sanitizer|runtime error:|[Aa]ssertion|stack smashing|buffer overflow detected"
 SANE = object()  # "use the root token", where None already says "none"
@@ -92,6 +95,8 @@ class Stack:
         self.cluster_complaints = []
         self.expected = {"worker": [], "nginx": [], "postgresql": []}
         self.secrets = []
+        self.root = None # whom to ask what only root may see
+        self.memory = None
         self.locker = None
         self.root_token = None
 
@@ -315,11 +320,21 @@ class Stack:
         return worker, nginx
 
     def leaks(self):
-        return [f"{path.name}: {line}" for path in self.logs() for line in lines_of(path)
-                if any(secret in line for secret in self.secrets)]
+        """Of what was to stay secret, what stands in any file: logs, those of PostgreSQL's data, what
+        nginx keeps for a while."""
+        secrets = {*self.secrets, *self.client.tokens}
+        return in_folder(secrets | hashes(secrets), self.folder)
+
+    def search_memory(self):
+        """Of a worker that has nothing to do. Its connections end with nginx."""
+        if self.root and self.worker and self.worker.poll() is None:
+            with contextlib.suppress(TimeoutError):
+                wait_for(lambda: self.connections() == (0, 0), 5, "nobody is connected")
+            self.memory = self.root.ask("in_memory", [*self.secrets, *self.client.tokens], self.worker.pid)
 
     def stop(self):
         self.stop_nginx()
+        self.search_memory()
         self.stop_worker()
         # What it says about being stopped is no complaint.
         self.cluster_complaints = self.cluster.complaints(self.expected["postgresql"])
@@ -331,7 +346,15 @@ class Stack:
                     self.reason_of(self.worker_status), *worker, *self.tail_of_alarm())
         self.tap.ok(not nginx, "nginx has nothing to complain of", *nginx)
         self.tap.ok(not self.cluster_complaints, "PostgreSQL has nothing to complain of", *self.cluster_complaints)
-        self.tap.ok(not self.leaks(), "no log shows a token", *self.leaks())
+        leaks = self.leaks()
+        self.tap.ok(not leaks, "no file shows a secret or the hash of a token", *leaks[:20])
+        if self.root:
+            looked, found = self.memory or (0, [])
+            self.tap.ok(not found, f"nor the memory of the idle worker ({looked >> 20} MiB)", *found[:20])
+        else:
+            self.tap.skip("nor the memory of the idle worker", ONLY_ROOT)
+        wrong = faults(self.audit_log.read_bytes()) if self.audit_log.exists() else []
+        self.tap.ok(not wrong, "each line of the audit log is one record", *wrong[:20])
         left = leftovers()
         self.tap.ok(not left, "no process is left", *left)
 
@@ -448,9 +471,11 @@ def stack(plan, site="catalog", edit_site=None, worker=None, bring=None):
         configure_nginx(folder, listener.getsockname()[1], site, edit_site)
         if bring:
             bring(folder)
+        root = Root() if os.geteuid() == 0 else None
         stop_being_root(folder)
         s = Stack(tap, folder, copy_template(template, folder, folder / "bin/runtime-catalog",
                                              folder / "sql"), listener)
+        s.root = root
         try:
             s.cluster.start()
             s.configure_worker(**worker or {})

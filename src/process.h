@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a process that holds secrets keeps to itself.
+ */
+#ifndef PROCESS_H
+#define PROCESS_H
+
+#include <stdbool.h>
+
+/* To be called first of all, before any other thread: from here on the process leaves no core,
+ * nobody but root reads its memory, /proc/PID/environ is empty, although getenv(3) still knows
+ * what stood there, and jansson overwrites what it frees. False: out of memory. */
+bool process_hide(void) __attribute__((warn_unused_result));
+
+#endif
