@@ -20,6 +20,7 @@ import urllib.parse
 sys.path.append(sys.path[0] + "/../lib")
 from canary import Canary  # noqa: E402
 from cluster import lines_of  # noqa: E402
+from fastcgi import answer, received, request  # noqa: E402
 from harness import CATALOG, CONTAINER, stack  # noqa: E402
 from processes import start, wait_for  # noqa: E402
 
@@ -208,10 +209,10 @@ class Hostile:
                         one.sendall(b"x")
                 time.sleep(1)
             busy = sum(self.s.connections())
-            gone = 0
+            gone, end = 0, time.monotonic() + 15
             for one in headers:
                 with contextlib.suppress(OSError):
-                    one.settimeout(10)
+                    one.settimeout(max(0.01, end - time.monotonic()))
                     gone += one.recv(1) == b""
             self.tap.equal(gone, SLOW, f"{SLOW} clients that send a header a byte a second are hung up on")
             self.tap.ok(busy <= 16, f"{SLOW} that send a body so hold no connection of the worker's", busy)
@@ -234,7 +235,7 @@ class Hostile:
 
 _, HARD = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (HARD, HARD)) # for a crowd, here and in nginx
-with stack(plan=20 + len(BOMBS) + len(POLICIES), site="stand-alone", edit_site=edit) as s:
+with stack(plan=21 + len(BOMBS) + len(POLICIES), site="stand-alone", edit_site=edit) as s:
     s.expect("nginx", "client sent", "client intended to send", "worker_connections are not enough", "upstream", "SSL_do_handshake")
     s.register("example")
     s.register("target")
@@ -268,6 +269,11 @@ with stack(plan=20 + len(BOMBS) + len(POLICIES), site="stand-alone", edit_site=e
     s.stop_worker()
     s.worker = start(["sh", "-c", 'ulimit -n 64; exec "$0" "$@"', s.folder / "bin/runtime-catalogd", "-c", s.folder / "worker.conf"], s.worker_log)
     wait_for(s.worker_listens, 20, "the worker listens")
+    peers = [s.connect_to_worker() for _ in range(60)]
+    wait_for(lambda: sum(s.connections()) >= 60, 20, "as many connections as there are descriptors")
+    for peer in peers:
+        peer.sendall(request("GET", CONTAINER + "example", s.root_token))
+    s.tap.equal({answer(received(peer))[:11] for peer in peers}, {b"Status: 200"}, "64 descriptors, and a connection for each: none is taken from PostgreSQL")
     with Canary(s, CONTAINER + "example") as canary, concurrent.futures.ThreadPoolExecutor(100) as clients:
         statuses = list(clients.map(lambda _: hostile.ask("GET", CONTAINER + "example").status, range(400)))
     s.tap.equal(set(statuses) | set(canary.statuses), {200}, "64 descriptors, and 100 clients at once: all are served")
