@@ -126,7 +126,7 @@ class Test:
 
     def run_passwords(self):
         s, password = self.s, "planted-" + secrets.token_hex(8)
-        s.expect("postgresql", "password authentication failed", "terminating connection due to administrator command", "role .* does not exist", "database .* does not exist")
+        s.expect("postgresql", "password authentication failed", "connection to client lost", "terminating connection due to administrator command", "role .* does not exist", "database .* does not exist")
         s.expect("worker", "storage is not available", "connection_url", "STORAGE_AWAY", "not reloaded")
         s.cluster.sql(f"ALTER ROLE runtime_catalog_worker PASSWORD '{password}'")
         access = s.cluster.data / "pg_hba.conf"
