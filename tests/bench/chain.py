@@ -49,10 +49,13 @@ class Bench:
         return Side(front, server, programs)
 
     def ours(self, name="worker", **configuration):
-        """A worker of that name; the configuration is that of its first use."""
+        """A worker of that name, which has read what READ asks for; the configuration is that of its
+        first use."""
         def make():
             side = self.side(name, self.site.worker(name, **configuration))
             side.programs["PostgreSQL"] = self.site.postgresql_pid()
+            for key in range(1, READ.keys + 1):
+                ask_directly(side.server.socket, "GET", READ.path % key, self.site.token)
             return side
         return self.once(name, make)
 

@@ -20,6 +20,7 @@ POSTGRESQL = """
 fsync = on
 full_page_writes = on
 shared_buffers = 256MB
+max_connections = 300
 max_wal_size = 8GB
 checkpoint_timeout = 30min
 """

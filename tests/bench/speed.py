@@ -6,23 +6,26 @@ import subprocess
 
 from chain import BARE, CLIENTS, EXAMPLE, LIST, READ, ROUNDS, RUNTIMES, SECONDS, WRITE
 from harness import CONTAINER
-from load import in_turn, pgbench, pgbench_command
+from load import in_turn, median, pgbench, pgbench_command
 from processes import start, stop, wait_for
 from rows import compared, costed, measured, show
 from statements import log_statements, statements_of
 
 STORM = 2000 # writes a second
+NO_CACHE = 'max_staleness = "0s"'
 
-# The columns of a runtime without what the catalog adds: no trigger, no row-level security, no
-# foreign key.
+# The columns of a runtime and its key, without what the catalog adds: no trigger, no row-level
+# security, no foreign key; and no checks, but in the second table.
 BARE_TABLE = """
 CREATE SCHEMA bench;
 CREATE TABLE bench.runtime (LIKE runtime_catalog.runtime INCLUDING DEFAULTS, CONSTRAINT runtime_pkey PRIMARY KEY (namespace_id, type, name));
+CREATE TABLE bench.checked (LIKE runtime_catalog.runtime INCLUDING DEFAULTS INCLUDING CONSTRAINTS, PRIMARY KEY (namespace_id, type, name));
 INSERT INTO bench.runtime SELECT * FROM runtime_catalog.runtime;
+INSERT INTO bench.checked SELECT * FROM runtime_catalog.runtime;
 """
 BARE_UPSERT = r"""
 \set name random(1, {runtimes})
-INSERT INTO bench.runtime AS runtime (namespace_id, type, name, oci_runtime, cgroup_parent, cpu_nanos, memory_bytes, rootless)
+INSERT INTO bench.{table} AS runtime (namespace_id, type, name, oci_runtime, cgroup_parent, cpu_nanos, memory_bytes, rootless)
 VALUES (1, 'container', :name, 'runsc', '/examplelimit/', 1000::bigint, 10000000::bigint, 'false'::boolean)
 ON CONFLICT (namespace_id, type, name) DO UPDATE
 SET oci_runtime = excluded.oci_runtime, cgroup_parent = excluded.cgroup_parent, cpu_nanos = excluded.cpu_nanos,
@@ -55,7 +58,7 @@ def cold(bench):
     """The cache is off: token, policies and object by one statement."""
     bench.compare("cold", "requests/s", {
         BARE: bench.load(bench.bare(), READ, CLIENTS),
-        "worker": bench.load(bench.ours("cold", cache='max_staleness = "0s"'), READ, CLIENTS)})
+        "worker": bench.load(bench.ours("cold", cache=NO_CACHE), READ, CLIENTS)})
 
 
 def lists(bench):
@@ -68,10 +71,10 @@ def lists(bench):
 class Scripts:
     """For pgbench: the worker's own statements of a request about one of some runtimes."""
 
-    def __init__(self, site, method, body=""):
+    def __init__(self, site, method, body="", cache=""):
         self.site, self.method = site, method
         log_statements(site, "runtime_catalog_worker", True)
-        spy = site.worker(f"spy-{method}", cache='max_staleness = "0s"')
+        spy = site.worker(f"spy-{method}", cache=cache)
         self.found = statements_of(site, spy, method, CONTAINER + "1", body)
         spy.stop()
         log_statements(site, "runtime_catalog_worker", False)
@@ -100,19 +103,23 @@ def write(bench):
         return lambda: pgbench(bench.site, script, connections, SECONDS, role)
 
     made = scripts(bench)
-    bare = made.write("bare.sql", BARE_UPSERT.format(runtimes=RUNTIMES)), {}
+    bare, checked = ((made.write(f"{table}.sql", BARE_UPSERT.format(table=table, runtimes=RUNTIMES)), {})
+                     for table in ("runtime", "checked"))
     bench.site.cluster.sql(BARE_TABLE)
     print(f"\nA write makes the worker send: {', '.join(one.name for one in made.found)}")
     for connections in (1, 8, CLIENTS):
         name = f"write, {connections} client{'s' if connections > 1 else ''}"
         samples = in_turn(ROUNDS, {
             "pgbench, bare upsert": statements(bare, "postgres"),
+            "pgbench, with its checks": statements(checked, "postgres"),
             "pgbench, same statements": statements(made.own(1, RUNTIMES), "runtime_catalog_worker"),
             "worker": bench.load(bench.ours(), WRITE, connections)})
         show(f"{name}, writes/s", samples)
         bench.results.add(compared(name, "writes/s", samples["worker"], samples["pgbench, same statements"]))
     bench.results.add(compared(f"history and row security, {CLIENTS} clients", "writes/s",
-                               samples["pgbench, same statements"], samples["pgbench, bare upsert"]))
+                               samples["pgbench, same statements"], samples["pgbench, bare upsert"]),
+                      compared(f"the same, beside a table with checks, {CLIENTS} clients", "writes/s",
+                               samples["pgbench, same statements"], samples["pgbench, with its checks"]))
 
 
 def row_security(bench):
@@ -124,8 +131,8 @@ def row_security(bench):
             return load()
         return run
 
-    own = Scripts(bench.site, "GET").own(1, RUNTIMES)
-    chain = bench.ours("cold", cache='max_staleness = "0s"')
+    own = Scripts(bench.site, "GET", cache=NO_CACHE).own(1, RUNTIMES)
+    chain = bench.ours("cold", cache=NO_CACHE)
     for name, load in (("statement, 1 client", lambda: pgbench(bench.site, own, 1, SECONDS, "runtime_catalog_worker")),
                        (f"statement, {CLIENTS} clients", lambda: pgbench(bench.site, own, CLIENTS, SECONDS, "runtime_catalog_worker")),
                        (f"chain, {CLIENTS} clients", bench.load(chain, READ, CLIENTS))):
@@ -134,6 +141,17 @@ def row_security(bench):
         bench.results.add(compared(f"row security, {name}", "reads/s", samples["on"], samples["off"]),
                           costed(f"row security, {name}, CPU", "PostgreSQL", samples["on"], samples["off"]))
     bench.site.cluster.sql(ROW_SECURITY % "ENABLE")
+
+
+def pool(bench):
+    """What a number of connections to PostgreSQL is good for."""
+    for name, requests, cache in (("write", WRITE, ""), ("read without a cache", READ, NO_CACHE)):
+        loads = {f"{count} connections": bench.load(
+            bench.ours(f"pool-{name.split()[0]}-{count}", storage=f"max_connections = {count}", cache=cache), requests, CLIENTS)
+            for count in (1, 2, 4, 8, 16, 32)}
+        samples = in_turn(ROUNDS, loads)
+        show(f"pool, {name}, {CLIENTS} clients, requests/s", samples)
+        bench.results.add(*(measured(f"pool: {name}, {size}", "requests/s", median(one)) for size, one in samples.items()))
 
 
 @contextlib.contextmanager
