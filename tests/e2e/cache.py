@@ -14,7 +14,7 @@ sys.path.append(sys.path[0] + "/../lib")
 import fastcgi  # noqa: E402
 from cluster import lines_of  # noqa: E402
 from harness import BAD_TOKEN, CATALOG, CONTAINER, NOT_ALLOWED, stack  # noqa: E402
-from processes import start, stop, wait_for  # noqa: E402
+from processes import start, stop, wait_for, wait_for_listener  # noqa: E402
 
 STALENESS = 0.05  # the default
 POLICY, PLUGIN = "/v1/sys/policies/acl/", "/v1/sys/plugins/catalog/secret/"
@@ -31,7 +31,7 @@ class Worker:
                            storage='tidy_interval = "10m"') # what else an idle worker does
         (s.folder / "worker.conf").rename(s.folder / f"{name}.conf")
         self.child = start([s.folder / "bin/runtime-catalogd", "-c", s.folder / f"{name}.conf"], s.folder / f"worker-{name}.log")
-        wait_for((s.folder / f"{name}.sock").exists, 20, f"worker {name} listens")
+        wait_for_listener(self.child, s.folder / f"{name}.sock", s.folder / f"worker-{name}.log")
         self.connection = fastcgi.Connection(s.folder / f"{name}.sock")
 
     def ask(self, method, path, body=None, token=None, **parameters):
@@ -350,7 +350,7 @@ def main():
         s.expect("worker", "STORAGE_AWAY")
         s.expect("postgresql", "terminating (connection|autovacuum process) due to administrator command",
                  "the database system is (starting up|shutting down|not yet accepting)", "connection to client lost")
-        s.cluster.sql("ALTER ROLE runtime_catalog_worker SET log_statement = 'all'")
+        s.log_statements()
         a, b, c = Worker(s, "a"), Worker(s, "b"), Worker(s, "long", 'max_staleness = "20s"')
         check_no_query(s, c)
         check_writes(s, a, b)

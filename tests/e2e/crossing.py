@@ -31,7 +31,7 @@ import tenants  # noqa: E402
 from client import UnixConnection  # noqa: E402
 from cluster import BIN, DATABASE  # noqa: E402
 from harness import SOAK, build_mutant, stack  # noqa: E402
-from processes import start, stop, wait_for  # noqa: E402
+from processes import start, stop, wait_for_listener  # noqa: E402
 from tenants import ATTACKERS, BRAVO, BRAVO_ID, KINDS, NAMES, PLANTED, TEAM, accessor_of, token_of  # noqa: E402
 
 SEED = int(os.environ.get("RUNTIME_CATALOG_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
@@ -480,7 +480,7 @@ class Worlds:
         (s.folder / "twin.conf").write_text(text.replace(f"dbname={DATABASE}", f"dbname={TWIN}").replace("worker.sock", "twin.sock"))
         s.start_worker()
         self.twin = start([s.folder / "bin" / program, "-c", s.folder / "twin.conf"], s.folder / "worker-twin.log")
-        wait_for((s.folder / "twin.sock").exists, 20, "the twin listens")
+        wait_for_listener(self.twin, s.folder / "twin.sock", s.folder / "worker-twin.log")
 
     def stop(self):
         self.s.stop_worker()

@@ -15,7 +15,7 @@ sys.path.append(sys.path[0] + "/../lib")
 import fastcgi  # noqa: E402
 from cluster import lines_of  # noqa: E402
 from harness import CATALOG, CONTAINER, stack  # noqa: E402
-from processes import start, stop, wait_for  # noqa: E402
+from processes import start, stop, wait_for, wait_for_listener  # noqa: E402
 
 SOAK = float(os.environ.get("RUNTIME_CATALOG_SOAK_SECONDS", "0"))
 CLIENTS = 6
@@ -44,7 +44,7 @@ class Side:
         (s.folder / f"{name}.conf").write_text(
             text.replace(url_there, connection_url).replace(str(s.folder / "worker.sock"), str(self.path)))
         self.child = start([s.folder / "bin/runtime-catalogd", "-c", s.folder / f"{name}.conf"], s.folder / f"worker-{name}.log")
-        wait_for(lambda: self.path.exists() and self.path.stat().st_mode & 0o777, 20, f"{name} listens")
+        wait_for_listener(self.child, self.path, s.folder / f"worker-{name}.log")
 
     def ask(self, method, path, body=b""):
         """Status and JSON."""

@@ -9,7 +9,7 @@ import sys
 
 sys.path.append(sys.path[0] + "/../lib")
 from harness import BAD_TOKEN, CONTAINER, NOT_ALLOWED, NO_TOKEN, UNCACHED, stack  # noqa: E402
-from processes import start, stop, wait_for  # noqa: E402
+from processes import start, stop, wait_for_listener  # noqa: E402
 
 ACL, OLD = "/v1/sys/policies/acl", "/v1/sys/policy"
 ITEM = CONTAINER.removeprefix("/v1/") + "a"
@@ -329,7 +329,7 @@ def second_worker(s):
     configuration = s.folder / "second.conf"
     configuration.write_text((s.folder / "worker.conf").read_text().replace("worker.sock", "second.sock"))
     child = start([s.folder / "bin/runtime-catalogd", "-c", configuration], s.folder / "worker-second.log")
-    wait_for((s.folder / "second.sock").exists, 20, "the second worker listens")
+    wait_for_listener(child, s.folder / "second.sock", s.folder / "worker-second.log")
     try:
         yield
     finally:

@@ -142,10 +142,13 @@ def check_change(s, pooler, tokens):
     load.go_on(100)
     pooler.reload("transaction", 2)
     load.go_on(400)
+    gone = "because of SQLSTATE (26000|42P05): .*"
+    wait_for(lambda: said(s, gone), 60, "statements are gone")
+    load.go_on(100)
     load.end()
     s.tap.equal(set(load.statuses), {200, 204}, "the pooler begins to share under load: no request fails")
     s.tap.ok(not load.wrong, "and each reads its own tenant's", *load.wrong[:3])
-    s.tap.ok(said(s, "because of SQLSTATE (26000|42P05): .*"), "though statements were gone")
+    s.tap.ok(said(s, gone), "though statements were gone")
 
 
 def named(s):
@@ -168,7 +171,7 @@ with stack(plan=len(WAYS) * 6 + 4 + 3 + 2 + 1, site="stand-alone") as s:
             if mode == "session":
                 check_change(s, pooler, tokens)
     for mode, wanted in (("transaction", {"<unnamed>"}), ("session", {"runtime_load"})):
-        s.cluster.sql("ALTER ROLE runtime_catalog_worker SET log_statement = 'all'")
+        s.log_statements()
         s.cluster.log.write_text("") # nothing in it but what comes now
         pooler.start(mode, 20)
         configure(s, pooler)

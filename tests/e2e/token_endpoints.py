@@ -12,6 +12,7 @@ import sys
 sys.path.append(sys.path[0] + "/../lib")
 from client import UnixConnection  # noqa: E402
 from harness import BAD_TOKEN, CATALOG, CONTAINER, NOT_ALLOWED, NO_TOKEN, UNCACHED, stack, start, stop, wait_for  # noqa: E402
+from processes import wait_for_listener  # noqa: E402
 
 TOKEN = "/v1/auth/token/"
 MAX = 768 * 3600
@@ -719,7 +720,7 @@ def start_second(s):
     def connection():
         return UnixConnection(s.folder / "second-site.sock")
 
-    wait_for(lambda: (s.folder / "second.sock").exists() and (s.folder / "second.sock").stat().st_mode & 0o777, 20, "the second worker listens")
+    wait_for_listener(child, s.folder / "second.sock", s.folder / "worker-second.log")
     return child, connection
 
 

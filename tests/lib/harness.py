@@ -23,7 +23,7 @@ import tempfile
 from client import Client
 from cluster import copy_template, lines_of, matches
 from leaks import hashes, in_folder
-from processes import adopt_orphans, leftovers, start, stop, stop_being_root, wait_for
+from processes import adopt_orphans, leftovers, listens, start, stop, stop_being_root, wait_for
 from records import faults
 from root import ONLY_ROOT, Root
 from tap import Tap
@@ -115,14 +115,9 @@ class Stack:
         wait_for(self.worker_listens, 20, f"the worker listens:\n{self.worker_log.read_text()}")
 
     def worker_listens(self):
-        """As the kernel has it: asking by connecting would leave traces in the log. The path is
-        there as well unless the socket is that of a worker that is about to end."""
         if self.worker.poll() is not None:
             raise RuntimeError(f"the worker did not start:\n{self.worker_log.read_text()}{self.reason_of(self.worker.returncode)}")
-        path = self.folder / "worker.sock"
-        with open("/proc/net/unix", encoding="ascii") as file:
-            return path.exists() and path.stat().st_mode & 0o777 and any(
-                line.split()[3] == "00010000" and line.endswith(f"{path}\n") for line in file)
+        return listens(self.folder / "worker.sock")
 
     @staticmethod
     def reason_of(status):
@@ -256,6 +251,12 @@ class Stack:
         """How many of the worker's statements wait for a lock."""
         return int(self.cluster.sql("SELECT count(*) FROM pg_stat_activity"
                                     " WHERE usename = 'runtime_catalog_worker' AND wait_event_type = 'Lock'"))
+
+    def log_statements(self):
+        """PostgreSQL logs each of the worker's statements from its next connection on, without parameters, which are
+        hashes of tokens."""
+        for setting in ("log_statement = 'all'", "log_parameter_max_length = 0"):
+            self.cluster.sql(f"ALTER ROLE runtime_catalog_worker SET {setting}")
 
     def connections(self):
         """Connections to the worker's socket as the kernel has them: (accepted, waiting to be)."""

@@ -23,6 +23,23 @@ def wait_for(condition, seconds, what):
     return result
 
 
+def listens(path):
+    """Whether connections to a socket succeed, as the kernel has it: asking by connecting would leave
+    traces in logs. A path is there before anybody listens, and the worker's may be entered last of all."""
+    with open("/proc/net/unix", encoding="ascii", errors="replace") as file:
+        return path.exists() and path.stat().st_mode & 0o777 and any(
+            line.split()[3] == "00010000" and line.endswith(f" {path}\n") for line in file)
+
+
+def wait_for_listener(child, path, log):
+    """Waits until the child, which writes that log, listens on the socket."""
+    def ready():
+        if child.poll() is not None:
+            raise RuntimeError(f"{child.args[0]} did not start (exit status {child.returncode}):\n{log.read_text()}")
+        return listens(path)
+    wait_for(ready, 20, f"somebody listens on {path}, see {log}")
+
+
 def adopt_orphans():
     """What a child leaves behind becomes ours, so that leftovers() sees it."""
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
