@@ -17,7 +17,7 @@ import sys
 import time
 
 sys.path.append(sys.path[0] + "/../lib")
-from cluster import lines_of  # noqa: E402
+from cluster import LOG_STATEMENTS, lines_of  # noqa: E402
 from fastcgi import answer, exchange, received, request  # noqa: E402
 from harness import BAD_TOKEN, CATALOG, CONTAINER, stack  # noqa: E402
 
@@ -109,8 +109,8 @@ def welch(one, other):
 with stack(plan=2 * len(REQUESTS) + 4 + SOAK, site="stand-alone", worker={"cache": 'max_staleness = "0s"', **UNTIDY}) as s:
     path = str(s.folder / "worker.sock")
     tokens = make_tokens(s)
-    s.cluster.sql("ALTER SYSTEM SET log_statement = 'all'")
-    s.cluster.sql("ALTER SYSTEM SET log_parameter_max_length = 0")
+    for setting in LOG_STATEMENTS:
+        s.cluster.sql(f"ALTER SYSTEM SET {setting}")
     s.cluster.sql("SELECT pg_reload_conf()")
 
     def refusal(kind, method, target, body):

@@ -171,6 +171,7 @@ def over_http2(s, method, path, headers, body):
                   *(["--data-binary", f"@{s.folder / 'body'}"] if body is not None else []),
                   *(["--header", "Content-Type:"] if "Content-Type" not in dict(headers) else []),
                   f"https://localhost:{s.client.port}{path}")
+    (s.folder / "headers").unlink()
     first, *lines = done.stdout.replace("\r", "").strip().split("\n")
     return first.strip(), sorted(tuple(line.split(": ", 1)) for line in lines)
 

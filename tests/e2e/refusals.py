@@ -8,7 +8,7 @@ import signal
 import sys
 
 sys.path.append(sys.path[0] + "/../lib")
-from cluster import lines_of  # noqa: E402
+from cluster import LOG_STATEMENTS, lines_of  # noqa: E402
 from driver import Driver, bring_driver  # noqa: E402
 from harness import CONTAINER, UNCACHED, stack  # noqa: E402
 from processes import wait_for  # noqa: E402
@@ -75,7 +75,7 @@ VIOLATIONS = {
     "policy_pkey": ("policy", {"name": "'taken'"}),
     "policy_name_check": ("policy", {"name": "'root'"}),
     "policy_text_check": ("policy", {"text": "repeat('x', 600000)"}),
-    "token_pkey": ("token", {"hash": "(SELECT min(hash::text)::bytea FROM runtime_catalog.token)"}),
+    "token_pkey": ("token", {"hash": "sha256('taken')"}), # PostgreSQL's DETAIL shows it
     "token_accessor_key": ("token", {"accessor": "(SELECT min(accessor) FROM runtime_catalog.token)"}),
     "token_parent_fkey": ("token", {"parent": "repeat('y', 24)"}),
     "token_parent_check": ("token", {"parent": "repeat('x', 24)"}),
@@ -150,6 +150,7 @@ def prepare(s):
     s.plugin("taken", "example")
     s.cluster.sql("""
         INSERT INTO runtime_catalog.namespace (path, parent_id, max_runtimes) VALUES ('here/', 1, NULL), ('full/', 1, 0);
+        INSERT INTO runtime_catalog.token (hash, accessor, namespace_id, policies) VALUES (sha256('taken'), repeat('t', 24), 1, '{p}');
         CREATE SEQUENCE public.attempts;
         CREATE TABLE public.shape (i integer);
         CREATE TABLE public.locked ();
@@ -332,7 +333,7 @@ def check_pauses(s):
                   " IF NEW.name = 'cursed' THEN RAISE EXCEPTION 'cursed' USING ERRCODE = '40001'; END IF; RETURN NEW; END $$;"
                   "CREATE TRIGGER curse BEFORE INSERT ON runtime_catalog.runtime FOR EACH ROW EXECUTE FUNCTION public.curse();"
                   "ALTER TABLE runtime_catalog.runtime ENABLE ALWAYS TRIGGER curse")
-    set_up(s, ["log_statement = 'all'"], storage="max_connections = 1", **UNCACHED)
+    set_up(s, LOG_STATEMENTS, storage="max_connections = 1", **UNCACHED)
     since = len(lines_of(s.cluster.log))
     with concurrent.futures.ThreadPoolExecutor(5) as clients:
         over = []

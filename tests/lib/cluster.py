@@ -23,6 +23,7 @@ full_page_writes = off
 shared_buffers = 32MB
 log_line_prefix = '%m [%p] %u '
 """
+LOG_STATEMENTS = ("log_parameter_max_length = 0", "log_statement = 'all'") # parameters are hashes of tokens
 
 
 class Cluster:

@@ -21,7 +21,7 @@ import sys
 import tempfile
 
 from client import Client
-from cluster import copy_template, lines_of, matches
+from cluster import LOG_STATEMENTS, copy_template, lines_of, matches
 from leaks import hashes, in_folder
 from processes import adopt_orphans, leftovers, listens, start, stop, stop_being_root, wait_for
 from records import faults
@@ -253,9 +253,8 @@ class Stack:
                                     " WHERE usename = 'runtime_catalog_worker' AND wait_event_type = 'Lock'"))
 
     def log_statements(self):
-        """PostgreSQL logs each of the worker's statements from its next connection on, without parameters, which are
-        hashes of tokens."""
-        for setting in ("log_statement = 'all'", "log_parameter_max_length = 0"):
+        """PostgreSQL logs each of the worker's statements from its next connection on."""
+        for setting in LOG_STATEMENTS:
             self.cluster.sql(f"ALTER ROLE runtime_catalog_worker SET {setting}")
 
     def connections(self):

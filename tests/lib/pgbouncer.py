@@ -42,8 +42,8 @@ class Pooler:
         wait_for_listener(self.child, self.folder / f".s.PGSQL.{PORT}", self.log)
 
     def reload(self, mode, size):
-        """From now on sessions with PostgreSQL end after a second, when nobody uses them."""
-        self.configure(mode, size, lifetime=1)
+        """From now on each transaction has a new session of PostgreSQL, as they come anew in the long run."""
+        self.configure(mode, size, lifetime=0)
         self.child.send_signal(signal.SIGHUP)
 
     def stop(self):

@@ -111,7 +111,8 @@ $$;
 CREATE FUNCTION crossing.digest() RETURNS text LANGUAGE sql AS $$
     SELECT md5(string_agg(held::text, ' ' ORDER BY held::text)) FROM crossing.rows() WHERE lane IS NULL
 $$;
-CREATE TABLE crossing.held AS SELECT * FROM crossing.rows();
+-- But for root's own token, of which no copy is to lie around.
+CREATE TABLE crossing.held AS SELECT * FROM crossing.rows() WHERE lane IS NOT NULL OR part <> 'token' OR path <> '';
 CREATE FUNCTION crossing.clear(wanted text, lane integer) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     ids bigint[] := ARRAY(SELECT id FROM runtime_catalog.namespace
