@@ -7,6 +7,7 @@ In the long form 100,000 refusals of each kind are timed, in random order on the
 no mean may differ from that of unknown tokens by what would show (Welch's t, as dudect has it). In
 the short one a few are, to see that none leaves early: a busy machine makes anything late."""
 import collections
+import concurrent.futures
 import math
 import multiprocessing
 import os
@@ -144,8 +145,8 @@ with stack(plan=2 * len(REQUESTS) + 4 + SOAK, site="stand-alone", worker={"cache
     s.stop_worker()
     s.configure_worker(**UNTIDY)
     s.start_worker()
-    with multiprocessing.Pool(PROCESSES) as pool:
-        parts = pool.map(time_refusals, [(path, tokens, SAMPLES // PROCESSES, SEED + number) for number in range(PROCESSES)])
+    with concurrent.futures.ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("fork")) as pool:
+        parts = list(pool.map(time_refusals, [(path, tokens, SAMPLES // PROCESSES, SEED + number) for number in range(PROCESSES)]))
     figures = {kind: statistics([part for part, _, _ in parts], kind) for kind in tokens}
     print(f"# {SAMPLES} of each kind, seed {SEED}")
     values = {}
