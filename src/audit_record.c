@@ -333,12 +333,45 @@ static void put_answer(struct json_text *out, const struct audit_style *style, c
     json_object_foreach((json_t *)data, name, value)
     {
         json_text_name(out, name);
-        if (style->elide_list_responses && is_list(name))
+        if (style->elide_list_responses && is_list(name) && !json_is_integer(value))
             json_text_integer(out, (int64_t)(json_array_size(value) + json_object_size(value)));
         else
             put_value(out, style, true, value);
     }
     json_text_close(out, '}');
+}
+
+/* All that a source says, as one value. NULL: no memory. */
+static json_t *read_source(struct source *source)
+{
+    char *text = malloc(source->length);
+    const char *piece;
+    size_t used = 0, length = 0;
+    struct error ignored;
+
+    while (text && source->next(source, &piece, &length, &ignored) && length > 0) {
+        memcpy(text + used, piece, length);
+        used += length;
+    }
+    source->rewind(source);
+    json_t *data = text ? json_loadb(text, used, 0, NULL) : NULL;
+    free(text);
+    return data;
+}
+
+/* A list that comes only once, because it is too long to be held, is told by its length, as all are
+ * where that is wanted. New; NULL: there is none, or no memory. */
+static json_t *data_of(const struct response *response, const struct audit_style *style)
+{
+    struct source *source = response->source;
+
+    if (source && (!source->rewind || style->elide_list_responses))
+        return json_pack("{s:I}", "runtimes", (json_int_t)source->count);
+    if (source)
+        return read_source(source);
+    return response->serialised
+               ? json_loadb(response->serialised, response->serialised_length, 0, NULL)
+               : json_incref(response->data);
 }
 
 void audit_record_response(struct json_text *out, const struct audit_style *style,
@@ -347,11 +380,9 @@ void audit_record_response(struct json_text *out, const struct audit_style *styl
     const struct response nothing = {.data = NULL};
     const struct response *response = done ? call->response : &nothing;
 
-    json_auto_t *data = response->serialised
-                            ? json_loadb(response->serialised, response->serialised_length, 0, NULL)
-                            : json_incref(response->data);
+    json_auto_t *data = data_of(response, style);
 
-    out->failed = out->failed || (response->serialised && !data);
+    out->failed = out->failed || ((response->serialised || response->source) && !data);
     json_text_open(out, '{');
     put_issued(out, style, response->auth);
     if (json_object_size(data) > 0)

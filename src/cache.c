@@ -40,8 +40,10 @@ struct cache_entry {
     uint64_t confirmed_by; /* the poll from which on it counts; 0: it has no topics */
     void (*fini)(void *bytes);
     size_t content_size, total_size;
+    size_t held_size; /* of the entries that it holds */
     UT_hash_handle hh;      /* the shard's mutex guards this and the two below */
     bool is_found, is_kept; /* since it was last looked at; in the table */
+    bool lasts;
     unsigned short topic_count;
     unsigned short key_length;
     const unsigned char *key;
@@ -153,6 +155,11 @@ void cache_free(struct cache *cache)
     free(cache);
 }
 
+size_t cache_largest(const struct cache *cache)
+{
+    return cache->max_bytes / LARGEST;
+}
+
 struct cache_gate *cache_gate(struct cache *cache)
 {
     return cache->gate;
@@ -193,6 +200,12 @@ static bool is_good(const struct cache_entry *entry)
     return true;
 }
 
+/* Or whether parts of it may still be. */
+static bool is_of_use(const struct cache_entry *entry)
+{
+    return is_good(entry) || (entry->lasts && entry->cache->all_dropped <= entry->ticket);
+}
+
 struct cache_entry *cache_entry_new(struct cache *cache, const struct cache_key *key,
                                     uint64_t ticket, const uint32_t topics[], size_t topic_count,
                                     const struct cache_content *content)
@@ -200,7 +213,7 @@ struct cache_entry *cache_entry_new(struct cache *cache, const struct cache_key 
     const size_t alignment = alignof(uint32_t);
     size_t topics_at = (content->size + alignment - 1) & ~(alignment - 1);
     size_t key_at = topics_at + topic_count * sizeof *topics;
-    size_t key_length = key->length <= CACHE_KEY_MAX ? key->length : 0;
+    size_t key_length = key && key->length <= CACHE_KEY_MAX ? key->length : 0;
     size_t size = sizeof(struct cache_entry) + key_at + key_length;
     struct cache_entry *entry = topic_count <= UINT16_MAX ? malloc(size) : NULL;
 
@@ -209,11 +222,13 @@ struct cache_entry *cache_entry_new(struct cache *cache, const struct cache_key 
     *entry = (struct cache_entry){
         .cache = cache,
         .holders = 1,
-        .hash = hash_of(cache, key),
+        .hash = key ? hash_of(cache, key) : 0,
         .ticket = ticket,
         .fini = content->fini,
         .content_size = content->size,
         .total_size = size + content->elsewhere,
+        .held_size = content->entries,
+        .lasts = content->lasts,
         .topic_count = (unsigned short)topic_count,
         .key_length = (unsigned short)key_length,
         .key = entry->content + key_at,
@@ -223,8 +238,15 @@ struct cache_entry *cache_entry_new(struct cache *cache, const struct cache_key 
         memcpy(entry->content, content->bytes, content->size);
     if (topic_count > 0)
         memcpy(entry->content + topics_at, topics, topic_count * sizeof *topics);
-    memcpy(entry->content + key_at, key->bytes, key_length);
+    if (key_length > 0)
+        memcpy(entry->content + key_at, key->bytes, key_length);
     cache->bytes += entry->total_size;
+    return entry;
+}
+
+struct cache_entry *cache_hold(struct cache_entry *entry)
+{
+    entry->holders++;
     return entry;
 }
 
@@ -295,7 +317,7 @@ struct cache_entry *cache_find(struct cache *cache, const struct cache_view *vie
     struct cache_entry *entry = look_up(shard, hash, key->bytes, key->length);
     bool good = entry && is_good(entry);
     bool counts = good && (!view || entry->confirmed_by <= view->polls);
-    if (entry && !good)
+    if (entry && !is_of_use(entry))
         take_out(shard, entry);
     if (counts) {
         entry->is_found = true;
@@ -309,6 +331,35 @@ struct cache_entry *cache_find(struct cache *cache, const struct cache_view *vie
     return counts ? entry : NULL;
 }
 
+struct cache_entry *cache_find_last(struct cache *cache, const struct cache_key *key)
+{
+    if (key->length > CACHE_KEY_MAX)
+        return NULL;
+    uint64_t hash = hash_of(cache, key);
+    struct shard *shard = shard_of(cache, hash);
+    pthread_mutex_lock(&shard->mutex);
+    struct cache_entry *entry = look_up(shard, hash, key->bytes, key->length);
+    if (entry && !is_of_use(entry)) {
+        take_out(shard, entry);
+        entry = NULL;
+    }
+    if (entry) {
+        entry->is_found = true;
+        entry->holders++;
+    }
+    pthread_mutex_unlock(&shard->mutex);
+    return entry;
+}
+
+bool cache_still_says(const struct cache_entry *entry, const struct cache_view *view,
+                      uint32_t topic)
+{
+    const struct cache *cache = entry->cache;
+
+    return entry->confirmed_by <= view->polls && cache->all_dropped <= entry->ticket &&
+           cache->slots[topic] <= entry->ticket;
+}
+
 /* Takes the oldest entry that nobody looked for or holds out of a shard. False: there is none. */
 static bool evict_from(struct shard *shard)
 {
@@ -317,7 +368,7 @@ static bool evict_from(struct shard *shard)
     pthread_mutex_lock(&shard->mutex);
     for (unsigned left = HASH_COUNT(shard->entries); left > 0 && !evicted; left--) {
         struct cache_entry *oldest = shard->entries;
-        bool spared = is_good(oldest) && (oldest->is_found || oldest->holders > 1);
+        bool spared = is_of_use(oldest) && (oldest->is_found || oldest->holders > 1);
         if (!spared) {
             take_out(shard, oldest);
             shard->evicted++;
@@ -351,7 +402,8 @@ static bool agree(const struct cache_entry *one, const struct cache_entry *other
 /* An older entry that says the same stays: polls have confirmed it already, and it is as true. */
 void cache_land(struct cache *cache, struct cache_entry *entry)
 {
-    if (entry->key_length == 0 || entry->total_size > cache->max_bytes / LARGEST)
+    if (entry->key_length == 0 ||
+        entry->total_size + entry->held_size > cache_largest(cache))
         return;
     struct shard *shard = shard_of(cache, entry->hash);
     pthread_mutex_lock(&shard->mutex);

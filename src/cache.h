@@ -33,7 +33,7 @@ enum cache_kind {
     CACHE_CALLER = 1,  /* an entry: who holds a token, on a site and for a namespace */
     CACHE_POLICIES,    /* an entry: the policies of tokens, compiled, by their text */
     CACHE_RUNTIME,     /* an entry and a topic: one runtime */
-    CACHE_RUNTIMES,    /* a topic: any runtime of a namespace; an entry: those of a type */
+    CACHE_RUNTIMES,    /* an entry: all runtimes of a namespace; a topic: any of them */
     CACHE_PLUGINS,     /* a topic: any plugin of a namespace */
     CACHE_PLUGIN,      /* an entry: the versions of one */
     CACHE_PLUGIN_LIST, /* an entry: all plugins of a namespace */
@@ -76,9 +76,20 @@ struct cache_gate *cache_gate(struct cache *cache);
  * that no poll has confirmed it yet. A view of NULL is for what has no topics. */
 struct cache_entry *cache_find(struct cache *cache, const struct cache_view *view,
                                const struct cache_key *key) __attribute__((warn_unused_result));
+
+/* The last entry of that key, held by us, whatever of what it was made of was dropped since, unless
+ * all was; for what is worth something in parts. NULL: there is none. */
+struct cache_entry *cache_find_last(struct cache *cache, const struct cache_key *key)
+    __attribute__((warn_unused_result));
+
+/* Whether what such an entry says of one topic is what the view sees. */
+bool cache_still_says(const struct cache_entry *entry, const struct cache_view *view,
+                      uint32_t topic);
+
 const void *cache_bytes(const struct cache_entry *entry); /* aligned for anything */
 size_t cache_size(const struct cache_entry *entry);
 void cache_release(struct cache_entry *entry); /* NULL is fine */
+struct cache_entry *cache_hold(struct cache_entry *entry); /* once more */
 
 /* --- filling */
 
@@ -92,10 +103,16 @@ struct cache_content {
     const void *bytes;         /* copied */
     size_t size;               /* of bytes */
     size_t elsewhere;          /* bytes that the content holds at other places */
+    size_t entries;            /* bytes of the entries that it holds, which count by themselves */
+    bool lasts;                /* stays for cache_find_last when something of it is dropped */
     void (*fini)(void *bytes); /* called when nobody holds the entry any more; NULL: nothing to do */
 };
 
-/* An entry held by us, which nobody else sees yet. NULL: no memory; fini was not called. */
+/* The bytes of an entry above which it is too large to be kept, those that it holds included. */
+size_t cache_largest(const struct cache *cache);
+
+/* An entry held by us, which nobody else sees yet. key NULL: nor ever will, but for entries that
+ * hold it. NULL: no memory; fini was not called. */
 struct cache_entry *cache_entry_new(struct cache *cache, const struct cache_key *key,
                                     uint64_t ticket, const uint32_t topics[], size_t topic_count,
                                     const struct cache_content *content)

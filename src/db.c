@@ -764,6 +764,71 @@ bool db_script(struct db *db, const char *sql, struct error *err)
     return result != NULL;
 }
 
+/* --- several statements of one moment --- */
+
+struct db_snapshot {
+    struct db *db;
+    struct connection *connection; /* lent */
+};
+
+static bool run_script(struct db_snapshot *snapshot, const char *sql, struct error *err)
+{
+    int64_t deadline = deadline_after(snapshot->db->options.statement_ms);
+    enum remedy ignored;
+    PGresult *result =
+        judge(snapshot->db, snapshot->connection,
+              connection_script(snapshot->connection, sql, deadline, err), &ignored, err);
+
+    PQclear(result);
+    return result != NULL;
+}
+
+struct db_snapshot *db_snapshot_open(struct db *db, struct error *err)
+{
+    struct db_snapshot *snapshot = malloc(sizeof *snapshot);
+
+    if (!snapshot) {
+        error_exhausted(err);
+        return NULL;
+    }
+    *snapshot = (struct db_snapshot){db, acquire(db, err)};
+    if (snapshot->connection &&
+        run_script(snapshot, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", err))
+        return snapshot;
+    if (snapshot->connection)
+        release(db, snapshot->connection);
+    free(snapshot);
+    return NULL;
+}
+
+struct db_result *db_snapshot_execute(struct db_snapshot *snapshot,
+                                      const struct db_statement *statement,
+                                      const struct db_parameter parameters[], struct error *err)
+{
+    struct connection *connection = snapshot->connection;
+    int64_t deadline = deadline_after(snapshot->db->options.statement_ms);
+    enum remedy ignored;
+
+    PGresult *result =
+        judge(snapshot->db, connection,
+              connection_execute(connection, statement, parameters, deadline, err), &ignored, err);
+    if (deadline == thread_deadline) /* as in execute() */
+        connection->timed_out = false;
+    return (struct db_result *)result;
+}
+
+/* Where the end is not heard of the connection is not used again. */
+void db_snapshot_close(struct db_snapshot *snapshot)
+{
+    struct error ignored;
+
+    if (!snapshot)
+        return;
+    (void)!run_script(snapshot, "ROLLBACK", &ignored);
+    release(snapshot->db, snapshot->connection);
+    free(snapshot);
+}
+
 size_t db_result_rows(const struct db_result *result)
 {
     return (size_t)PQntuples((const PGresult *)result);

@@ -81,6 +81,23 @@ struct db_result *db_execute(struct db *db, const struct db_statement *statement
                              const struct db_parameter parameters[], struct error *err)
     __attribute__((warn_unused_result));
 
+/* Several statements that all see one moment, in a transaction that only reads. It has a connection
+ * for itself until it is closed. */
+struct db_snapshot; /* opaque */
+
+/* Begins one; the moment is that of its first statement. NULL with *err as above. Ours:
+ * db_snapshot_close. */
+struct db_snapshot *db_snapshot_open(struct db *db, struct error *err)
+    __attribute__((warn_unused_result));
+
+/* As db_execute, but tried once. After an error nothing is left but to close it. */
+struct db_result *db_snapshot_execute(struct db_snapshot *snapshot,
+                                      const struct db_statement *statement,
+                                      const struct db_parameter parameters[], struct error *err)
+    __attribute__((warn_unused_result));
+
+void db_snapshot_close(struct db_snapshot *snapshot); /* NULL is fine */
+
 /* Runs a script of several statements without parameters, in PostgreSQL's simple protocol, once:
  * for migrations. False with *err as above. */
 bool db_script(struct db *db, const char *sql, struct error *err)

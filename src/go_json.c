@@ -44,20 +44,43 @@ static size_t respell(char *out, const char **from)
     return 1;
 }
 
+size_t go_json_growth(const char *json, size_t length)
+{
+    size_t growth = 0;
+
+    for (const char *c = json; c < json + length; c++)
+        growth += *c == '<' || *c == '>' || *c == '&' || *c == '\xE2' ? 5 : 0;
+    return growth;
+}
+
+size_t go_json_respell(char *out, const char *json, size_t length)
+{
+    const char *end = json + length;
+    size_t used = 0;
+
+    while (json < end) {
+        const char *plain = json;
+        while (json < end && *json != '\\' && *json != '<' && *json != '>' && *json != '&' &&
+               *json != '\xE2')
+            json++;
+        memcpy(out + used, plain, (size_t)(json - plain));
+        used += (size_t)(json - plain);
+        if (json < end)
+            used += respell(out + used, &json);
+    }
+    return used;
+}
+
 char *go_json(const json_t *value, struct arena *arena)
 {
     char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-    size_t growth = 0, used = 0;
 
     if (!text)
         return NULL;
-    for (const char *c = text; *c; c++) {
-        if (strchr("<>&\xE2", *c))
-            growth += 5;
-    }
-    char *out = arena_alloc(arena, strlen(text) + growth + 1);
-    for (const char *from = text; out && *from;)
-        used += respell(out + used, &from);
+    size_t length = strlen(text);
+    char *out = arena_alloc(arena, length + go_json_growth(text, length) + 1);
+    if (out)
+        go_json_respell(out, text, length);
     secret_free(text); /* perhaps a token */
     return out;
 }

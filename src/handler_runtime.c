@@ -36,6 +36,7 @@ static bool answer(struct call *call)
 {
     call->response->serialised = call->object.text;
     call->response->serialised_length = call->object.length;
+    call->response->source = call->object.source;
     return true;
 }
 

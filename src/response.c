@@ -32,9 +32,10 @@ bool response_warn(struct response *response, struct error *err, const char *for
 /* A body in pieces, which go out one behind the other: what is kept serialised is not copied. */
 struct body {
     struct {
-        const char *bytes;
+        const char *bytes; /* NULL: the source's */
         size_t length;
     } pieces[11];
+    struct source *source;
     size_t count;
     size_t length; /* of all */
     bool exhausted; /* there was no memory for one of them */
@@ -45,6 +46,12 @@ static void add_bytes(struct body *body, const char *bytes, size_t length)
     body->pieces[body->count].bytes = bytes;
     body->pieces[body->count++].length = length;
     body->length += length;
+}
+
+static void add_source(struct body *body, struct source *source)
+{
+    body->source = source;
+    add_bytes(body, NULL, source->length);
 }
 
 static void add(struct body *body, const char *text)
@@ -68,7 +75,9 @@ static void add_envelope(struct body *body, const struct response *response,
     add(body, "{\"request_id\":\"");
     add(body, request->id);
     add(body, "\",\"lease_id\":\"\",\"renewable\":false,\"lease_duration\":0,\"data\":");
-    if (response->serialised)
+    if (response->source)
+        add_source(body, response->source);
+    else if (response->serialised)
         add_bytes(body, response->serialised, response->serialised_length);
     else
         add_value(body, response->data, arena);
@@ -211,11 +220,36 @@ static void send_headers(const struct output *output, unsigned status,
 
 bool response_is_empty(const struct response *response)
 {
-    return !response->data && !response->serialised && !response->auth && !response->warnings;
+    return !response->data && !response->serialised && !response->source && !response->auth && !response->warnings;
+}
+
+static bool send_source(struct source *source, const struct output *output, struct error *err)
+{
+    const char *bytes;
+    size_t length;
+
+    while (source->next(source, &bytes, &length, err)) {
+        if (length == 0)
+            return true;
+        if (!output->write(output->context, bytes, length))
+            return false;
+    }
+    output->break_off(output->context);
+    return false;
+}
+
+static void send_body(const struct body *body, const struct output *output, struct error *err)
+{
+    for (size_t i = 0; i < body->count; i++) {
+        if (body->pieces[i].bytes)
+            output->write(output->context, body->pieces[i].bytes, body->pieces[i].length);
+        else if (!send_source(body->source, output, err))
+            return;
+    }
 }
 
 unsigned response_send(const struct response *response, const struct request *request,
-                       const struct error *err, struct arena *arena,
+                       struct error *err, struct arena *arena,
                        const struct output *output)
 {
     bool failed = err->code != ERROR_NONE;
@@ -236,7 +270,6 @@ unsigned response_send(const struct response *response, const struct request *re
         add(&body, "{\"errors\":[\"out of memory\"]}\n");
     }
     send_headers(output, status, request, body.length);
-    for (size_t i = 0; i < body.count; i++)
-        output->write(output->context, body.pieces[i].bytes, body.pieces[i].length);
+    send_body(&body, output, err);
     return status;
 }

@@ -15,10 +15,22 @@
 struct arena;
 struct request;
 
+/* Data that comes piece by piece, each as go_json() spells it. */
+struct source {
+    size_t length; /* of all pieces together */
+    size_t count;  /* of what it is a list of */
+    /* The next piece, which lives until the one after it; *length 0: that was all. False: it has
+     * broken off, with *err. */
+    bool (*next)(struct source *source, const char **bytes, size_t *length, struct error *err);
+    /* From the start again; NULL: it comes once. */
+    void (*rewind)(struct source *source);
+};
+
 struct response {
     json_t *data;     /* NULL, no auth and no warnings: 204. Ours */
     const char *serialised; /* instead of data: the same as go_json() spells it. Borrowed */
     size_t serialised_length;
+    struct source *source;  /* instead of data, likewise. Borrowed */
     json_t *auth;     /* a token that was created or renewed; NULL: none. Ours */
     json_t *warnings; /* NULL, or an array of strings. Ours */
     const char *mount_type;
@@ -40,13 +52,14 @@ bool response_is_empty(const struct response *response);
 /* Where a response goes: a function, so that tests take it too. False: the peer is gone. */
 struct output {
     bool (*write)(void *context, const char *bytes, size_t length);
+    void (*break_off)(void *context); /* so that nobody takes what was written for the whole */
     void *context;
 };
 
 /* Writes headers and body: the error if err->code is one, else the response. Returns the HTTP
- * status that was sent. */
+ * status that was sent. A source that breaks off breaks off the answer, with *err. */
 unsigned response_send(const struct response *response, const struct request *request,
-                       const struct error *err, struct arena *arena,
+                       struct error *err, struct arena *arena,
                        const struct output *output);
 
 #endif

@@ -15,6 +15,7 @@
 #include "store_plugin.h"
 #include "store_policy_api.h"
 #include "store_runtime.h"
+#include "store_runtime_list.h"
 #include "store_token_api.h"
 #include "text.h"
 

@@ -145,6 +145,14 @@ static bool write_response(void *context, const char *bytes, size_t length)
     return FCGX_PutStr(bytes, (int)length, fcgi->out) == (int)length;
 }
 
+/* The web server sees that the answer has not ended. */
+static void break_off(void *context)
+{
+    const FCGX_Request *fcgi = context;
+
+    shutdown(fcgi->ipcFd, SHUT_RDWR);
+}
+
 /* What the request did not read must not be taken for the next one's. */
 static void drain_body(FCGX_Stream *stream)
 {
@@ -197,7 +205,7 @@ static void finish(FCGX_Request *fcgi)
 static void serve_one(struct pool *pool, FCGX_Request *fcgi, struct arena *arena)
 {
     struct input input = {fcgi->envp, read_body, fcgi->in};
-    struct output output = {write_response, fcgi};
+    struct output output = {write_response, break_off, fcgi};
 
     pool->steps++;
     pool->options->serve(pool->options->context, &input, &output, arena);

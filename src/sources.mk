@@ -62,6 +62,7 @@ libcatalog_a_SOURCES = \
 	%D%/request.c %D%/request.h \
 	%D%/response.c %D%/response.h \
 	%D%/route.c %D%/route.h \
+	%D%/runtime_list.c %D%/runtime_list.h \
 	%D%/sandbox.h \
 	%D%/sandbox_calls.c \
 	%D%/sandbox_files.c \
@@ -79,6 +80,7 @@ libcatalog_a_SOURCES = \
 	%D%/store_policy.c %D%/store_policy.h \
 	%D%/store_policy_api.c %D%/store_policy_api.h \
 	%D%/store_runtime.c %D%/store_runtime.h \
+	%D%/store_runtime_list.c %D%/store_runtime_list.h \
 	%D%/store_token.c %D%/store_token.h \
 	%D%/store_token_api.c %D%/store_token_api.h \
 	%D%/text.c %D%/text.h \

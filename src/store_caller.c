@@ -40,6 +40,7 @@ enum {
     SERVER,
     OBJECT
 };
+_Static_assert((int)OBJECT == (int)STORE_CALLER_COLUMNS, "as the header says");
 
 /* The content of a caller's entry; its texts follow, each with its NUL: the accessor, the path of
  * the token's namespace, its networks ("": any), its display name and meta. */
@@ -76,6 +77,8 @@ void caller_fini(struct caller *caller)
 
 void object_fini(struct object *object)
 {
+    if (object->close)
+        object->close(object->source);
     json_decref(object->json);
     cache_release(object->entry);
     *object = (struct object){.json = NULL};
@@ -119,8 +122,8 @@ static const char *next_text(const char *text)
 }
 
 /* The caller, if it may be let in: who may not is none of memory's business. */
-static bool recall_caller(const struct credential *credential, const struct cache_view *view,
-                          struct caller *caller)
+bool store_caller_recall(const struct credential *credential, const struct cache_view *view,
+                         struct caller *caller)
 {
     struct cache_key key;
 
@@ -178,8 +181,10 @@ static bool recall(const struct credential *credential, const struct store_objec
     if (credential->asks_database || (object && !what) ||
         !cache_gate_enter(cache_gate(credential->cache), &view))
         return false;
-    if (recall_caller(credential, &view, caller) &&
-        (!what || recall_text(credential, &view, what, caller->namespace_id, object)))
+    if (store_caller_recall(credential, &view, caller) &&
+        (!what ||
+         (what->find && what->find(credential, &view, what, caller->namespace_id, object)) ||
+         recall_text(credential, &view, what, caller->namespace_id, object)))
         return true;
     caller_fini(caller);
     if (object)
@@ -407,8 +412,6 @@ static uint32_t topic_of(const struct cache *cache, const struct store_object *w
     switch (what->kind) {
     case CACHE_RUNTIME:
         return cache_topic_runtime(cache, namespace_id, what->type, what->name);
-    case CACHE_RUNTIMES:
-        return cache_topic_runtimes(cache, namespace_id);
     default:
         return cache_topic_plugins(cache, namespace_id);
     }
@@ -431,18 +434,36 @@ static void keep_object(struct cache *cache, uint64_t ticket, const struct store
 
 /* Whatever may be found again: of callers that are let in, to namespaces that exist, as the server
  * has it whose changes are followed. */
+static bool may_keep(const struct credential *credential, const struct db_result *result,
+                     const struct caller *caller)
+{
+    return caller->address_allowed && caller->namespace_id != 0 &&
+           db_result_text(result, 0, LINE) &&
+           cache_gate_knows(cache_gate(credential->cache), db_result_text(result, 0, SERVER));
+}
+
 static void keep(const struct credential *credential, uint64_t ticket,
                  const struct db_result *result, const struct store_object *what,
                  struct caller *caller, const struct object *object, struct arena *arena)
 {
-    if (!caller->address_allowed || caller->namespace_id == 0 ||
-        !db_result_text(result, 0, LINE) ||
-        !cache_gate_knows(cache_gate(credential->cache), db_result_text(result, 0, SERVER)))
+    if (!may_keep(credential, result, caller))
         return;
     if (what && object->text)
         keep_object(credential->cache, ticket, what, caller->namespace_id, object);
     if (policy_set_is_good(caller->policies))
         keep_caller(credential, ticket, result, caller, arena);
+}
+
+bool store_caller_read(const struct credential *credential, uint64_t ticket,
+                       const struct db_result *result, struct arena *arena,
+                       struct caller *caller, bool *keeps, struct error *err)
+{
+    caller_fini(caller);
+    if (!read_caller(result, credential->cache, arena, caller, err))
+        return false;
+    *keeps = may_keep(credential, result, caller);
+    keep(credential, ticket, result, NULL, caller, NULL, arena);
+    return true;
 }
 
 bool store_caller_load_with(struct db *db, const struct db_statement *statement,

@@ -21,7 +21,10 @@
 #include <stdint.h>
 
 struct arena;
+struct cache_view;
+struct object;
 struct policy_set;
+struct source;
 
 /* What a request shows for itself, and the memory that may answer it. Every statement of the
  * worker begins with the former, as the arguments of runtime_catalog.authenticate(): $1 to $6. */
@@ -81,8 +84,11 @@ struct object {
     json_t *json;     /* ours; NULL: there is none, or it stands in text */
     const char *text; /* as go_json() spells it, not terminated; NULL: there is none */
     size_t length;    /* of text */
+    struct source *source; /* instead of text, what comes in pieces; NULL: nothing does */
+    const unsigned char *hash; /* of what the source says, SECRET_HASH_SIZE bytes */
 
-    struct cache_entry *entry; /* that text is in; NULL: the arena. Ours */
+    struct cache_entry *entry; /* that text or source is in; NULL: the arena. Ours */
+    void (*close)(struct source *source); /* NULL: the source holds nothing */
 };
 
 void object_fini(struct object *object);
@@ -119,6 +125,9 @@ struct store_object {
     const char *type;     /* NULL: of any */
     const char *name;     /* NULL: no single one */
     bool as_text;         /* as object.text, else as object.json */
+    /* Where else it may be in memory: as object.text and object.entry. NULL: nowhere. */
+    bool (*find)(const struct credential *credential, const struct cache_view *view,
+                 const struct store_object *what, int64_t namespace_id, struct object *object);
 };
 
 /* Loads the caller and the object, from memory if both are there, else by a statement of that
@@ -128,5 +137,21 @@ bool store_caller_load_with(struct db *db, const struct db_statement *statement,
                             const struct credential *credential, const struct store_object *what,
                             struct arena *arena, struct caller *caller, struct object *object,
                             struct error *err) __attribute__((warn_unused_result));
+
+/* In parts, for a store that keeps its objects in a way of its own. */
+
+/* The caller from memory, if the caller may be let in. */
+bool store_caller_recall(const struct credential *credential, const struct cache_view *view,
+                         struct caller *caller);
+
+/* The caller from the result of such a statement, which was sent under that ticket. *keeps: whether what
+ * else it says may be kept, as the caller is then. False with *err. */
+bool store_caller_read(const struct credential *credential, uint64_t ticket,
+                       const struct db_result *result, struct arena *arena,
+                       struct caller *caller, bool *keeps, struct error *err)
+    __attribute__((warn_unused_result));
+
+/* The columns of such a statement from which on there are others: the object, and what follows. */
+enum { STORE_CALLER_COLUMNS = 15 };
 
 #endif

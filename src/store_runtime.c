@@ -9,6 +9,7 @@
 #include "cache_topic.h"
 #include "db.h"
 #include "store_caller.h"
+#include "store_runtime_list.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -47,38 +48,13 @@ bool store_runtime_load(struct db *db, const struct credential *credential, cons
                "           AND runtime.type = $7"
                "           AND runtime.name = $8) AS object" STORE_CALLER_FROM,
     };
-    const struct store_object what = {CACHE_RUNTIME, type, name, .as_text = true};
+    const struct store_object what = {CACHE_RUNTIME, type, name, .as_text = true,
+                                      .find = store_runtime_find};
     struct db_parameter parameters[LOAD_PARAMETERS];
 
     credential_parameters(parameters, credential, true);
     parameters[TYPE] = (struct db_parameter){type, 0};
     parameters[NAME] = (struct db_parameter){name, 0};
-    return store_caller_load_with(db, &statement, parameters, credential, &what, arena, caller,
-                                  object, err);
-}
-
-bool store_runtime_load_list(struct db *db, const struct credential *credential,
-                             const char *type, const char *name, struct arena *arena,
-                             struct caller *caller, struct object *object, struct error *err)
-{
-    static const struct db_statement statement = {
-        .name = "runtime_load_list",
-        .parameters = TYPE + 1,
-        .sql = STORE_CALLER_SELECT
-               ",      (SELECT json_build_object('runtimes', coalesce(json_agg(" RUNTIME_JSON
-               "                                 ORDER BY runtime.name, runtime.type), '[]'))"
-               "          FROM runtime_catalog.runtime AS runtime"
-               "         WHERE runtime.namespace_id = caller.namespace_id"
-               "           AND (coalesce($7, '') = '' OR runtime.type = $7)) AS object" //
-        STORE_CALLER_FROM,
-    };
-    const char *filter = type ? type : "";
-    const struct store_object what = {CACHE_RUNTIMES, filter, NULL, .as_text = true};
-    struct db_parameter parameters[TYPE + 1];
-
-    (void)name;
-    credential_parameters(parameters, credential, true);
-    parameters[TYPE] = (struct db_parameter){filter, 0};
     return store_caller_load_with(db, &statement, parameters, credential, &what, arena, caller,
                                   object, err);
 }

@@ -19,20 +19,13 @@ struct credential;
 struct db;
 struct object;
 
-/* The two loads have one shape (route.h's load_function). False: the storage failed, with *err.
- * What they load may come from memory. */
+/* As route.h's load_function has it. False: the storage failed, with *err. What is loaded may come
+ * from memory. */
 
 /* *object: the runtime's keys in the API's order, as text, or none: there is none. */
 bool store_runtime_load(struct db *db, const struct credential *credential, const char *type,
                         const char *name, struct arena *arena, struct caller *caller,
                         struct object *object, struct error *err)
-    __attribute__((warn_unused_result));
-
-/* *object: the runtimes of a type (NULL or "": of every type), sorted by name, as text: an array
- * under the key runtimes. name is not looked at. */
-bool store_runtime_load_list(struct db *db, const struct credential *credential,
-                             const char *type, const char *name, struct arena *arena,
-                             struct caller *caller, struct object *object, struct error *err)
     __attribute__((warn_unused_result));
 
 /* *plugins: an array of the names of the plugins that refer to the runtime, sorted by type, name

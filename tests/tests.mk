@@ -20,6 +20,7 @@ UNIT_TESTS = \
 	tests/unit/policy_test \
 	tests/unit/request_test \
 	tests/unit/response_test \
+	tests/unit/runtime_list_test \
 	tests/unit/sandbox_test \
 	tests/unit/semver_test \
 	tests/unit/token_test
@@ -77,6 +78,10 @@ tests_unit_request_test_LDADD = $(UNIT_LDADD)
 tests_unit_response_test_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_response_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_response_test_LDADD = $(UNIT_LDADD)
+
+tests_unit_runtime_list_test_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_runtime_list_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_runtime_list_test_LDADD = $(UNIT_LDADD)
 
 tests_unit_sandbox_test_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_sandbox_test_CFLAGS = $(UNIT_CFLAGS)

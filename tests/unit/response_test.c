@@ -22,10 +22,10 @@ static bool collect(void *context, const char *bytes, size_t length)
     return true;
 }
 
-static unsigned send(const struct response *response, const struct error *err)
+static unsigned send(const struct response *response, struct error *err)
 {
     struct request request = {.id = "01234567-89ab-cdef-0123-456789abcdef", .named = ""};
-    struct output output = {collect, NULL};
+    struct output output = {.write = collect};
     struct arena *arena = arena_new(1 << 20);
 
     written[0] = '\0';
