@@ -36,6 +36,7 @@ listener "fastcgi" {
 cache {
   %(cache)s
 }
+%(more)s
 """
 
 # A policy as somebody might have it: not root, whom nothing is checked for.
@@ -165,11 +166,11 @@ class Site:
         self.started = []
         self.token = None
 
-    def worker(self, name, storage="", cache="", database=DATABASE):
+    def worker(self, name, storage="", cache="", more="", database=DATABASE):
         configuration = self.folder / f"{name}.conf"
         dsn = self.cluster.dsn("runtime_catalog_worker").replace(f"dbname={DATABASE}", f"dbname={database}")
         configuration.write_text(WORKER % {"dsn": dsn, "socket": self.folder / f"{name}.sock", "threads": THREADS,
-                                           "storage": storage, "cache": cache})
+                                           "storage": storage, "cache": cache, "more": more})
         return self.keep(Server(self.folder, name, [self.folder / "bin/runtime-catalogd", "-c", configuration]))
 
     def responder(self, name, content, program="responder"):

@@ -143,6 +143,17 @@ def row_security(bench):
     bench.site.cluster.sql(ROW_SECURITY % "ENABLE")
 
 
+def audit(bench):
+    """What two records of each request cost."""
+    for requests, name in ((READ, "read"), (WRITE, "write")):
+        recording = bench.ours("audited", more=f'audit "file" {{\n  file_path = "{bench.site.folder}/audit.log"\n}}')
+        samples = in_turn(ROUNDS, {"without audit": bench.load(bench.ours(), requests, CLIENTS),
+                                   "with audit": bench.load(recording, requests, CLIENTS)})
+        show(f"audit, {name}, requests/s", samples)
+        bench.results.add(compared(f"audit, {name}, beside none", "requests/s", samples["with audit"], samples["without audit"]),
+                          costed(f"audit, {name}: CPU of the worker", "worker", samples["with audit"], samples["without audit"]))
+
+
 def pool(bench):
     """What a number of connections to PostgreSQL is good for."""
     for name, requests, cache in (("write", WRITE, ""), ("read without a cache", READ, NO_CACHE)):
