@@ -4,17 +4,15 @@ older than max_staleness; and what never is: absence, refusals, tokens whose use
 
 Two workers of one database, asked directly, so that it is known which one answers; and a third that
 trusts its memory for long, to see what drops it."""
-import json
 import pathlib
-import signal
 import sys
 import time
 
 sys.path.append(sys.path[0] + "/../lib")
-import fastcgi  # noqa: E402
 from cluster import lines_of  # noqa: E402
 from harness import BAD_TOKEN, CATALOG, CONTAINER, NOT_ALLOWED, stack  # noqa: E402
-from processes import start, stop, wait_for, wait_for_listener  # noqa: E402
+from processes import wait_for  # noqa: E402
+from worker import Beside  # noqa: E402
 
 STALENESS = 0.05  # the default
 POLICY, PLUGIN = "/v1/sys/policies/acl/", "/v1/sys/plugins/catalog/secret/"
@@ -22,28 +20,7 @@ RULES = 'path "sys/plugins/*" { capabilities = ["create", "read", "update", "del
 SHA = "00" * 32
 
 
-class Worker:
-    """One of several, with a socket of its own."""
-
-    def __init__(self, s, name, cache=""):
-        self.s, self.name = s, name
-        s.configure_worker(lambda text: text.replace("worker.sock", f"{name}.sock"), cache=cache,
-                           storage='tidy_interval = "10m"') # what else an idle worker does
-        (s.folder / "worker.conf").rename(s.folder / f"{name}.conf")
-        self.child = start([s.folder / "bin/runtime-catalogd", "-c", s.folder / f"{name}.conf"], s.folder / f"worker-{name}.log")
-        wait_for_listener(self.child, s.folder / f"{name}.sock", s.folder / f"worker-{name}.log")
-        self.connection = fastcgi.Connection(s.folder / f"{name}.sock")
-
-    def ask(self, method, path, body=None, token=None, **parameters):
-        """(status, what the body says), by a token or root's."""
-        content = b"" if body is None else json.dumps(body).encode()
-        self.connection.send(fastcgi.request(method, path, token or self.s.root_token, content, keep=1, **parameters))
-        head, _, text = self.connection.receive().partition(b"\r\n\r\n")
-        return int(head.split()[1]), json.loads(text) if text else None
-
-    def status(self, *arguments, **more):
-        return self.ask(*arguments, **more)[0]
-
+class Worker(Beside):
     def cpu_nanos(self, name, **more):
         status, body = self.ask("GET", CONTAINER + name, **more)
         return body["data"]["cpu_nanos"] if status == 200 else status
@@ -60,10 +37,6 @@ class Worker:
             self.ask(method, path, **more)
             return queries(self.s) == before
         wait_for(remembered, 10, f"{path} is remembered by {self.name}")
-
-    def stop(self):
-        self.connection.close()
-        return stop(self.child, signal.SIGTERM)
 
 
 def queries(s):

@@ -1,0 +1,42 @@
+"""A worker beside the one that nginx knows, on a socket of its own, asked directly: so it is known
+which of several answers."""
+import json
+import signal
+
+import fastcgi
+from processes import start, stop, wait_for_listener
+
+
+def ask(connection, method, path, token, body=None, **parameters):
+    """(status, what the body says)."""
+    content = b"" if body is None else json.dumps(body).encode()
+    connection.send(fastcgi.request(method, path, token, content, keep=1, **parameters))
+    head, _, text = connection.receive().partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(text) if text else None
+
+
+class Beside:
+    def __init__(self, s, name, cache="", edit=lambda text: text):
+        """Of a stack; edit is configure_worker()'s, for more than the lines of the block cache."""
+        self.s, self.name, self.path = s, name, s.folder / f"{name}.sock"
+        configuration, log = s.folder / f"{name}.conf", s.folder / f"worker-{name}.log"
+        s.configure_worker(lambda text: edit(text.replace("worker.sock", f"{name}.sock")), cache=cache,
+                           storage='tidy_interval = "10m"') # what else an idle worker does
+        (s.folder / "worker.conf").rename(configuration)
+        self.child = start([s.folder / "bin" / s.program, "-c", configuration], log)
+        wait_for_listener(self.child, self.path, log)
+        self.connection = self.connect()
+
+    def connect(self):
+        return fastcgi.Connection(self.path)
+
+    def ask(self, method, path, body=None, token=None, **parameters):
+        """By a token or root's."""
+        return ask(self.connection, method, path, token or self.s.root_token, body, **parameters)
+
+    def status(self, *arguments, **more):
+        return self.ask(*arguments, **more)[0]
+
+    def stop(self):
+        self.connection.close()
+        return stop(self.child, signal.SIGTERM)
