@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 NGINX_SITES = \
+	%D%/metrics.conf \
 	%D%/runtime-catalog-only.conf \
 	%D%/runtime-catalog.conf \
 	%D%/shared-hosting.conf

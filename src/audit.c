@@ -8,6 +8,7 @@
 #include "audit_file.h"
 #include "audit_record.h"
 #include "handler.h"
+#include "metrics.h"
 #include "route.h"
 #include "secret.h"
 #include "store_audit.h"
@@ -97,6 +98,7 @@ static const char *record(struct audit *audit, const struct audit_pair *pair,
 {
     struct json_text line = {.bytes = NULL};
     const char *why = "out of memory";
+    int64_t began = metrics_now();
 
     json_text_open(&line, '{');
     audit_record_time(&line);
@@ -114,6 +116,7 @@ static const char *record(struct audit *audit, const struct audit_pair *pair,
         !(response && response->failed))
         (void)!audit_file_append(audit->file, line.bytes, line.used, &why);
     json_text_fini(&line);
+    metrics_time(response ? METRICS_AUDIT_RESPONSE : METRICS_AUDIT_REQUEST, why != NULL, began);
     return why;
 }
 
@@ -127,11 +130,10 @@ static bool refuse(struct error *err, const char *what, const char *why)
 bool audit_request(struct audit *audit, struct audit_pair *pair, const struct call *call,
                    bool admitted, struct error *err)
 {
-    const struct route *route = call->match->route;
     struct audit_style style;
 
     *pair = (struct audit_pair){.auth = {.bytes = NULL}};
-    if (!audit || (route && route->access == ROUTE_TO_ANYBODY))
+    if (!audit || route_is_open(call->match, call->metrics_to_anybody))
         return admitted;
     if (!get_style(audit, call->db, &style, !admitted, err))
         return false;

@@ -359,6 +359,15 @@ static json_t *read_source(struct source *source)
     return data;
 }
 
+/* Vault takes a body without an envelope for data like these. */
+static json_t *read_bare(const struct response *response)
+{
+    const char *type = response->content_type ? response->content_type : "application/json";
+
+    return json_pack("{s:s, s:s%, s:i}", "http_content_type", type, "http_raw_body",
+                     response->serialised, response->serialised_length, "http_status_code", 200);
+}
+
 /* A list that comes only once, because it is too long to be held, is told by its length, as all are
  * where that is wanted. New; NULL: there is none, or no memory. */
 static json_t *data_of(const struct response *response, const struct audit_style *style)
@@ -369,9 +378,11 @@ static json_t *data_of(const struct response *response, const struct audit_style
         return json_pack("{s:I}", "runtimes", (json_int_t)source->count);
     if (source)
         return read_source(source);
-    return response->serialised
-               ? json_loadb(response->serialised, response->serialised_length, 0, NULL)
-               : json_incref(response->data);
+    if (!response->serialised)
+        return json_incref(response->data);
+    if (response->is_bare)
+        return read_bare(response);
+    return json_loadb(response->serialised, response->serialised_length, 0, NULL);
 }
 
 void audit_record_response(struct json_text *out, const struct audit_style *style,
@@ -379,7 +390,6 @@ void audit_record_response(struct json_text *out, const struct audit_style *styl
 {
     const struct response nothing = {.data = NULL};
     const struct response *response = done ? call->response : &nothing;
-
     json_auto_t *data = data_of(response, style);
 
     out->failed = out->failed || ((response->serialised || response->source) && !data);

@@ -233,6 +233,7 @@ static bool set_log_format(void *member, const json_t *value, const char **wante
     X("listener", threads, threads, "64", set_threads)                                       \
     X("listener", request_timeout, request_ms, "\"10s\"", set_timeout)                       \
     X("listener", shutdown_timeout, shutdown_ms, "\"10s\"", set_timeout)                     \
+    X("listener", unauthenticated_metrics_access, unauthenticated_metrics, "false", set_boolean) \
     X("cache", max_staleness, max_staleness_ms, "\"50ms\"", set_staleness)                   \
     X("cache", max_bytes, max_bytes, "\"64MiB\"", set_size)                                  \
     X("audit", file_path, audit_path, NULL, set_path)                                        \

@@ -26,6 +26,7 @@ struct config { /* strings are ours */
     size_t max_request_size; /* bytes */
     unsigned threads;
     unsigned request_ms, shutdown_ms;
+    bool unauthenticated_metrics;
     unsigned max_staleness_ms; /* nothing is remembered yet, which is within any bound */
     size_t max_bytes;
     char *audit_path; /* NULL: there is no audit log */

@@ -34,6 +34,8 @@ struct db {
     struct connection *idle;
     unsigned connections; /* idle, lent or being made */
     unsigned waiting;     /* callers who wait for a connection */
+    uint64_t waited;      /* how often one had to */
+    uint64_t errors;      /* statements that got no answer, or an internal error */
     int64_t moved_at;     /* when a connection was lent or came back last */
     enum state state;
     bool trying;               /* not STATE_GOOD: somebody is making the next attempt to connect */
@@ -530,8 +532,10 @@ static enum turn take(struct db *db, int64_t deadline, struct connection **conne
 
     *connection = NULL;
     pthread_mutex_lock(&db->mutex);
-    while ((turn = next_turn(db)) == TURN_WAIT && wait_for_change(db, deadline))
-        ;
+    turn = next_turn(db);
+    db->waited += turn == TURN_WAIT;
+    while (turn == TURN_WAIT && wait_for_change(db, deadline))
+        turn = next_turn(db);
     if (turn == TURN_IDLE || turn == TURN_LOOK) {
         *connection = db->idle;
         db->idle = db->idle->next;
@@ -732,6 +736,16 @@ static PGresult *execute(struct db *db, const struct db_statement *statement,
     return result;
 }
 
+/* Not what a constraint refuses: that is the client's. */
+static void note_error(struct db *db, const struct error *err)
+{
+    if (!error_is_of_storage(err) && err->code != ERROR_INTERNAL)
+        return;
+    pthread_mutex_lock(&db->mutex);
+    db->errors++;
+    pthread_mutex_unlock(&db->mutex);
+}
+
 /* Nothing is held while it pauses. */
 struct db_result *db_execute(struct db *db, const struct db_statement *statement,
                              const struct db_parameter parameters[], struct error *err)
@@ -746,6 +760,8 @@ struct db_result *db_execute(struct db *db, const struct db_statement *statement
         log_debug("%s: attempt %u, because of %s", statement->name, attempt, err->detail);
         result = execute(db, statement, parameters, &remedy, err);
     }
+    if (!result)
+        note_error(db, err);
     return (struct db_result *)result;
 }
 
@@ -814,6 +830,8 @@ struct db_result *db_snapshot_execute(struct db_snapshot *snapshot,
               connection_execute(connection, statement, parameters, deadline, err), &ignored, err);
     if (deadline == thread_deadline) /* as in execute() */
         connection->timed_out = false;
+    if (!result)
+        note_error(snapshot->db, err);
     return (struct db_result *)result;
 }
 
@@ -827,6 +845,31 @@ void db_snapshot_close(struct db_snapshot *snapshot)
     (void)!run_script(snapshot, "ROLLBACK", &ignored);
     release(snapshot->db, snapshot->connection);
     free(snapshot);
+}
+
+/* --- for people --- */
+
+/* Every idle one is in the list. */
+static unsigned idle_of(const struct db *db)
+{
+    unsigned count = 0;
+
+    for (const struct connection *one = db->idle; one; one = one->next)
+        count++;
+    return count;
+}
+
+void db_count(struct db *db, struct db_counts *out)
+{
+    pthread_mutex_lock(&db->mutex);
+    *out = (struct db_counts){
+        .connections = db->connections,
+        .busy = db->connections - idle_of(db),
+        .waiting = db->waiting,
+        .waited = db->waited,
+        .errors = db->errors,
+    };
+    pthread_mutex_unlock(&db->mutex);
 }
 
 size_t db_result_rows(const struct db_result *result)

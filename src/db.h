@@ -23,6 +23,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct db;        /* opaque */
 struct db_result; /* opaque */
@@ -102,6 +103,16 @@ void db_snapshot_close(struct db_snapshot *snapshot); /* NULL is fine */
  * for migrations. False with *err as above. */
 bool db_script(struct db *db, const char *sql, struct error *err)
     __attribute__((warn_unused_result));
+
+struct db_counts {
+    unsigned connections, busy; /* those there are, with one that is being made; not idle of them */
+    unsigned waiting;           /* callers who wait for one */
+    uint64_t waited;            /* how often one had to */
+    uint64_t errors;            /* statements that got no answer, or an internal error */
+};
+
+/* What the pool does, and has done. */
+void db_count(struct db *db, struct db_counts *out);
 
 size_t db_result_rows(const struct db_result *result);
 

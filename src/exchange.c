@@ -7,6 +7,7 @@
 #include "error.h"
 #include "handler.h"
 #include "log.h"
+#include "metrics.h"
 #include "request.h"
 #include "response.h"
 #include "route.h"
@@ -73,7 +74,7 @@ static bool admit(struct call *call, struct caller *caller, struct credential *c
     enum route_access access =
         call->match->route ? call->match->route->access : ROUTE_BY_POLICY;
 
-    if (access == ROUTE_TO_ANYBODY || (access == ROUTE_BY_TOKEN_IF_ANY && !request->token))
+    if (route_is_open(call->match, call->metrics_to_anybody) || (access == ROUTE_BY_TOKEN_IF_ANY && !request->token))
         return true;
     if (request->token && !schema_fits)
         return error_set(err, ERROR_STORAGE_AWAY,
@@ -124,15 +125,12 @@ static bool answer(struct call *call, struct caller *caller, struct credential *
 /* Waits until REFUSAL_MS after the request began, or a multiple. authenticate() in SQL does the same
  * for all tokens that it refuses, but for whether it finds a row: who is refused shall not learn
  * that by the time it took either. */
-static void leave_alike(const struct timespec *began)
+static void leave_alike(int64_t began)
 {
     const int64_t step = REFUSAL_MS * INT64_C(1000000), second = 1000000000;
-    struct timespec now;
+    int64_t until = began + ((metrics_now() - began) / step + 1) * step;
+    struct timespec at = {.tv_sec = until / second, .tv_nsec = until % second};
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    int64_t took = (now.tv_sec - began->tv_sec) * second + now.tv_nsec - began->tv_nsec;
-    int64_t until = began->tv_nsec + (took / step + 1) * step;
-    struct timespec at = {.tv_sec = began->tv_sec + until / second, .tv_nsec = until % second};
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR)
         ;
 }
@@ -147,9 +145,11 @@ void exchange_serve(const struct exchange *exchange, const struct input *input,
     struct response response = {.mount_type = ""};
     struct error err;
     struct audit_pair pair;
-    struct timespec began;
+    int64_t began = metrics_now();
     struct call call = {
         .db = exchange->db,
+        .connections = exchange->connections,
+        .metrics_to_anybody = exchange->metrics_to_anybody,
         .api_version = exchange->api_version,
         .arena = arena,
         .request = &request,
@@ -159,7 +159,6 @@ void exchange_serve(const struct exchange *exchange, const struct input *input,
         .response = &response,
     };
 
-    clock_gettime(CLOCK_MONOTONIC, &began);
     error_init(&err);
     bool ok = request_parse(&request, input, exchange->max_request_size, arena, &err);
     log_set_request_id(request.id);
@@ -171,8 +170,9 @@ void exchange_serve(const struct exchange *exchange, const struct input *input,
     if (ok)
         error_init(&err); /* a first attempt may have failed */
     if (err.code == ERROR_PERMISSION_DENIED && request.token && !caller.known)
-        leave_alike(&began);
+        leave_alike(began);
     unsigned status = response_send(&response, &request, &err, arena, output);
+    metrics_request(route_number(match.route), request.operation, status, began);
     report(&request, &err, status);
     log_set_request_id(NULL);
 

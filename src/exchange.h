@@ -11,6 +11,7 @@
 struct arena;
 struct audit;
 struct cache;
+struct connections;
 struct db;
 struct input;
 struct output;
@@ -23,6 +24,8 @@ struct exchange {
     size_t max_request_size; /* bytes of a body */
     const char *api_version; /* the Vault whose API is followed */
     struct audit *audit;     /* NULL: there is no audit log */
+    const struct connections *connections; /* of the web server */
+    bool metrics_to_anybody; /* without a token */
 };
 
 /* Serves one request. The arena is the request's; it is the caller's to reset. */

@@ -8,7 +8,10 @@
 
 #include "store_caller.h"
 
+#include <stdbool.h>
+
 struct arena;
+struct connections;
 struct db;
 struct match;
 struct request;
@@ -16,6 +19,8 @@ struct response;
 
 struct call {
     struct db *db;
+    const struct connections *connections; /* of the web server */
+    bool metrics_to_anybody; /* without a token */
     const char *api_version; /* the Vault whose API is followed */
     struct arena *arena;
     const struct request *request;

@@ -28,13 +28,13 @@ static const struct {
     const char *name;
     size_t length; /* of the name */
     size_t offset;
-    bool only_recorded;
+    bool is_loose;
 } table[] = {
 #define X(name, member) {#name, sizeof #name - 1, offsetof(struct parameters, member), false},
     REQUEST_PARAMETERS(X)
 #undef X
 #define X(name, member) {#name, sizeof #name - 1, offsetof(struct parameters, member), true},
-    REQUEST_RECORDED_HEADERS(X)
+    REQUEST_LOOSE_HEADERS(X)
 #undef X
 };
 
@@ -81,9 +81,9 @@ static bool collect_parameters(struct parameters *parameters, char *const *envir
             if (table[i].length != length || memcmp(*environment, table[i].name, length) != 0)
                 continue;
             const char **value = (const char **)((char *)parameters + table[i].offset);
-            if (table[i].only_recorded && *value)
+            if (table[i].is_loose && *value)
                 continue;
-            if (!table[i].only_recorded &&
+            if (!table[i].is_loose &&
                 !check_parameter(table[i].name, *value, equals + 1, err))
                 return false;
             *value = equals + 1;

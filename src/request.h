@@ -37,16 +37,18 @@ struct arena;
     X(HTTP_X_VAULT_POLICY_OVERRIDE, policy_override)                                         \
     X(HTTP_X_VAULT_RECOVER_SNAPSHOT_ID, recover_snapshot_id)
 
-/* Headers that nothing depends on: they go to the audit log as they are, the first of a name. */
-#define REQUEST_RECORDED_HEADERS(X)                                                          \
+/* Headers of which any number may come and the first of a name counts. Only the form of an answer
+ * depends on the last; the others go to the audit log as they are. */
+#define REQUEST_LOOSE_HEADERS(X)                                                             \
     X(HTTP_USER_AGENT, user_agent)                                                           \
     X(HTTP_CORRELATION_ID, correlation_id)                                                   \
-    X(HTTP_X_CORRELATION_ID, x_correlation_id)
+    X(HTTP_X_CORRELATION_ID, x_correlation_id)                                               \
+    X(HTTP_ACCEPT, accept)
 
 struct parameters { /* as sent; NULL: not sent */
 #define X(name, member) const char *member;
     REQUEST_PARAMETERS(X)
-    REQUEST_RECORDED_HEADERS(X)
+    REQUEST_LOOSE_HEADERS(X)
 #undef X
 };
 

@@ -127,7 +127,9 @@ static void add_repeated(struct body *body, const struct response *response,
 static void add_success(struct body *body, const struct response *response,
                         const struct request *request, struct arena *arena)
 {
-    if (response->is_bare)
+    if (response->is_bare && response->serialised)
+        add_bytes(body, response->serialised, response->serialised_length);
+    else if (response->is_bare)
         add_whole(body, response->data, arena);
     else if (response->repeats)
         add_repeated(body, response, request, arena);
@@ -191,7 +193,7 @@ static const char *reason_of(unsigned status)
 
 /* X-Vault-Namespace comes back as it was sent, whatever the status; where request->named is
  * set, request.c saw that it is letters, digits and a few signs. */
-static void send_headers(const struct output *output, unsigned status,
+static void send_headers(const struct output *output, unsigned status, const char *content_type,
                          const struct request *request, size_t length)
 {
     const char *namespace = request->parameters.namespace;
@@ -200,7 +202,9 @@ static void send_headers(const struct output *output, unsigned status,
     send_number(output, status);
     send(output, " ");
     send(output, reason_of(status));
-    send(output, "\r\nContent-Type: application/json\r\n"
+    send(output, "\r\nContent-Type: ");
+    send(output, content_type);
+    send(output, "\r\n"
                  "Cache-Control: no-store\r\n"
                  "Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n");
     if (request->named && namespace && *namespace) {
@@ -258,6 +262,7 @@ unsigned response_send(const struct response *response, const struct request *re
                       : response->status ? response->status
                       : empty            ? 204
                                          : 200;
+    const char *type = !failed && response->content_type ? response->content_type : "application/json";
     struct body body = {.count = 0};
 
     if (failed)
@@ -266,10 +271,11 @@ unsigned response_send(const struct response *response, const struct request *re
         add_success(&body, response, request, arena);
     if (body.exhausted) { /* what needs no memory */
         status = 503;
+        type = "application/json";
         body = (struct body){.count = 0};
         add(&body, "{\"errors\":[\"out of memory\"]}\n");
     }
-    send_headers(output, status, request, body.length);
+    send_headers(output, status, type, request, body.length);
     send_body(&body, output, err);
     return status;
 }

@@ -34,8 +34,10 @@ struct response {
     json_t *auth;     /* a token that was created or renewed; NULL: none. Ours */
     json_t *warnings; /* NULL, or an array of strings. Ours */
     const char *mount_type;
+    const char *content_type; /* of success; NULL: JSON */
     unsigned status; /* of success; 0: 200, or 204 if there is nothing to say */
-    bool is_bare;    /* data is the whole body: no envelope around it, no warnings */
+    bool is_bare;    /* data, or what is serialised, is the whole body: no envelope around it, no
+                        warnings */
     bool repeats;    /* the keys of data stand in front of the envelope as well, as in Vault's
                         oldest endpoints */
 };

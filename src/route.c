@@ -5,12 +5,14 @@
 #include "handler_audit.h"
 #include "handler_capability.h"
 #include "handler_help.h"
+#include "handler_metrics.h"
 #include "handler_namespace.h"
 #include "handler_plugin.h"
 #include "handler_policy.h"
 #include "handler_runtime.h"
 #include "handler_status.h"
 #include "handler_token.h"
+#include "metrics.h"
 #include "store_namespace_api.h"
 #include "store_plugin.h"
 #include "store_policy_api.h"
@@ -144,6 +146,11 @@ static const struct route_field health_fields[] = {
     {"performancestandbycode", "int64", "Has no meaning here."},
     {"haunhealthycode", "int64", "Has no meaning here."},
     {"removedcode", "int64", "Has no meaning here."},
+    {NULL, NULL, NULL},
+};
+
+static const struct route_field metrics_fields[] = {
+    {"format", "string", "prometheus, or nothing: JSON."},
     {NULL, NULL, NULL},
 };
 
@@ -290,6 +297,14 @@ static const struct route routes[] = {
         [OPERATION_UPDATE] = {handler_capability_self, NULL}),
     SYS("capabilities-accessor", "What a token may do on paths.", accessor_capability_fields,
         [OPERATION_UPDATE] = {handler_capability_accessor, NULL}),
+    {
+        .path = "sys/metrics",
+        .help = "What is counted: for Prometheus with ?format=prometheus, else as JSON.",
+        .fields = metrics_fields,
+        .mount_type = "system",
+        .shows_metrics = true,
+        .operations = {[OPERATION_READ] = {handler_metrics_read, NULL}},
+    },
     PROBE("health", "Whether the catalog answers.", health_fields, ROUTE_TO_ANYBODY,
           [OPERATION_READ] = {handler_status_health, NULL},
           [OPERATION_NONE] = {handler_status_health, NULL}),
@@ -304,6 +319,20 @@ static const struct route routes[] = {
     PROBE("internal/ui/mounts/{rest}", "What a mount is like.", mount_fields, ROUTE_BY_TOKEN,
           [OPERATION_READ] = {handler_status_mount, NULL}),
 };
+
+enum { ROUTES = sizeof routes / sizeof *routes };
+_Static_assert((int)ROUTES <= (int)METRICS_NO_ROUTE, "requests are counted by row");
+
+const struct route *route_rows(size_t *count)
+{
+    *count = ROUTES;
+    return routes;
+}
+
+size_t route_number(const struct route *route)
+{
+    return route ? (size_t)(route - routes) : METRICS_NO_ROUTE;
+}
 
 static const struct route_operation help_operation = {handler_help, NULL};
 
@@ -448,7 +477,7 @@ bool route_find(struct match *match, const char *path, enum operation operation,
     *match = (struct match){.operation = operation,
                             .sudo = operation != OPERATION_HELP && needs_sudo(path)};
     err->code = ERROR_NONE;
-    for (size_t i = 0; i < sizeof routes / sizeof *routes && !match->route; i++) {
+    for (size_t i = 0; i < ROUTES && !match->route; i++) {
         if (fits(&routes[i], path, match, arena, err))
             match->route = &routes[i];
         else if (err->code != ERROR_NONE)
@@ -483,6 +512,14 @@ const struct route_operation *route_check(const struct match *match, const char 
         return NULL;
     }
     return &route->operations[match->operation];
+}
+
+bool route_is_open(const struct match *match, bool metrics_to_anybody)
+{
+    const struct route *route = match->route;
+
+    return route && (route->access == ROUTE_TO_ANYBODY ||
+                     (route->shows_metrics && metrics_to_anybody));
 }
 
 static bool knows(const struct route *route, const char *name)

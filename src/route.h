@@ -55,6 +55,7 @@ struct route {
     const char *mount_type; /* the envelope's */
     bool names_policy;      /* {rest} is a policy's name, which has many spellings */
     enum route_access access;
+    bool shows_metrics;     /* to anybody, where the configuration says so */
     struct route_operation operations[OPERATION_MAX];
 };
 
@@ -68,6 +69,10 @@ struct match {
     enum operation operation;
 };
 
+/* All rows, for who shows them, or counts by them. */
+const struct route *route_rows(size_t *count);
+size_t route_number(const struct route *route); /* METRICS_NO_ROUTE for NULL */
+
 /* Looks a path up. False: out of memory, with *err. */
 bool route_find(struct match *match, const char *path, enum operation operation,
                 struct arena *arena, struct error *err) __attribute__((warn_unused_result));
@@ -76,6 +81,9 @@ bool route_find(struct match *match, const char *path, enum operation operation,
  * nowhere (404) or has no such operation (405). */
 const struct route_operation *route_check(const struct match *match, const char *path,
                                           struct error *err);
+
+/* Whether nobody looks for a token, nor records the request. */
+bool route_is_open(const struct match *match, bool metrics_to_anybody);
 
 /* Vault's warnings about a request's data, for a response that has something to say: parameters
  * that the route does not know, and those that its path has already. They are added to

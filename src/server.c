@@ -72,6 +72,13 @@ struct pool {
     unsigned running;
 };
 
+static const struct connections *open_connections; /* the pool's */
+
+const struct connections *server_connections(void)
+{
+    return open_connections;
+}
+
 static bool fail(struct error *err, const char *what)
 {
     return error_set(err, ERROR_MISCONFIGURED, "%s: %s", what, strerror(errno));
@@ -440,7 +447,7 @@ static bool pool_init(struct pool *pool, const struct server_options *options,
     pool->stop = eventfd(0, EFD_CLOEXEC);
     if (pool->stop < 0)
         return fail(err, "eventfd");
-    pool->connections = connections_new(all, options->request_ms, err);
+    open_connections = pool->connections = connections_new(all, options->request_ms, err);
     return pool->connections != NULL;
 }
 

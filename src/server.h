@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 struct arena;
+struct connections;
 struct input;
 struct output;
 
@@ -45,5 +46,8 @@ void server_block_signals(void);
  * what they use must not be freed. */
 bool server_run(const struct server_options *options, unsigned *left, struct error *err)
     __attribute__((warn_unused_result));
+
+/* The web server's connections, from the first request on that is served. */
+const struct connections *server_connections(void);
 
 #endif

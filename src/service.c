@@ -10,6 +10,7 @@
 #include "lease.h"
 #include "log.h"
 #include "schema.h"
+#include "server.h"
 #include "store_token_api.h"
 
 #include <pthread.h>
@@ -300,6 +301,8 @@ void service_serve(void *context, const struct input *input, const struct output
             .max_request_size = config->max_request_size,
             .api_version = config->api_version,
             .audit = generation->audit,
+            .connections = server_connections(),
+            .metrics_to_anybody = config->unauthenticated_metrics,
         },
         input, output, arena);
     leave(context, generation);

@@ -30,6 +30,7 @@ libcatalog_a_SOURCES = \
 	%D%/handler_audit.c %D%/handler_audit.h \
 	%D%/handler_capability.c %D%/handler_capability.h \
 	%D%/handler_help.c %D%/handler_help.h \
+	%D%/handler_metrics.c %D%/handler_metrics.h \
 	%D%/handler_namespace.c %D%/handler_namespace.h \
 	%D%/handler_plugin.c %D%/handler_plugin.h \
 	%D%/handler_policy.c %D%/handler_policy.h \
@@ -46,6 +47,8 @@ libcatalog_a_SOURCES = \
 	%D%/lease.c %D%/lease.h \
 	%D%/lease_rules.c %D%/lease_rules.h \
 	%D%/log.c %D%/log.h \
+	%D%/metrics.c %D%/metrics.h \
+	%D%/metrics_sheet.c %D%/metrics_sheet.h \
 	%D%/namespace_path.c %D%/namespace_path.h \
 	%D%/network.c %D%/network.h \
 	%D%/notify.c %D%/notify.h \
