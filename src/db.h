@@ -71,7 +71,7 @@ void db_close(struct db *db); /* NULL is fine */
 void db_set_deadline(unsigned ms);
 
 /* Runs a statement in a transaction of its own: one round trip. Where PostgreSQL certainly rolled
- * it back, for a reason that passes, it is tried a few times more; the table in db.c says which.
+ * it back, for a reason that passes, it is tried a few times more; the table in db_refusal.c says which.
  * Returns its rows, ours to db_result_free, or NULL with *err:
  *   ERROR_STORAGE_AWAY       no connection, or it broke. A write may or may not have happened
  *   ERROR_STORAGE_READ_ONLY  the server takes no writes: nothing happened

@@ -20,6 +20,7 @@ libcatalog_a_SOURCES = \
 	%D%/connections.c %D%/connections.h \
 	%D%/db.c %D%/db.h \
 	%D%/db_connection.c %D%/db_connection.h \
+	%D%/db_refusal.c %D%/db_refusal.h \
 	%D%/db_servers.c %D%/db_servers.h \
 	%D%/duration.c %D%/duration.h \
 	%D%/error.c %D%/error.h \

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""What PostgreSQL refuses: every row of the table in src/db.c is provoked, and becomes what the
+"""What PostgreSQL refuses: every row of the table in src/db_refusal.c is provoked, and becomes what the
 table says; what is to be tried again is, a few times, and what may have happened is not."""
 import concurrent.futures
 import os

@@ -1,4 +1,4 @@
-"""What PostgreSQL refuses, and what becomes of it: the table of src/db.c, read as text."""
+"""What PostgreSQL refuses, and what becomes of it: the table of src/db_refusal.c, read as text."""
 import pathlib
 import re
 
@@ -14,7 +14,7 @@ def statuses():
 
 def refusals():
     """{key: (error, remedy)}, in the order of the table. The first row that fits counts."""
-    source = (ROOT / "src/db.c").read_text()
+    source = (ROOT / "src/db_refusal.c").read_text()
     table = source[source.index("} refusals[] = {"):]
     table = table[:table.index("\n};")]
     return {key: (error, remedy) for key, error, remedy, _ in ROW.findall(table)}
