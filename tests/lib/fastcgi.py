@@ -71,12 +71,13 @@ def as_nginx(method, uri, headers, body=b"", site=""):
 
 def records(data):
     """(kind, request, content) of each whole record; what is left over is dropped."""
-    while len(data) >= 8:
-        _, kind, number, size, padding = struct.unpack("!BBHHBx", data[:8])
-        if len(data) < 8 + size + padding:
+    at = 0
+    while len(data) - at >= 8:
+        _, kind, number, size, padding = struct.unpack_from("!BBHHBx", data, at)
+        if len(data) - at < 8 + size + padding:
             return
-        yield kind, number, data[8:8 + size]
-        data = data[8 + size + padding:]
+        yield kind, number, data[at + 8:at + 8 + size]
+        at += 8 + size + padding
 
 
 def answer(data):
@@ -146,13 +147,13 @@ class Connection:
         return answer(data)
 
     def read(self):
-        data = b""
+        data = bytearray()
         try:
-            while not ended(data) and (piece := self.socket.recv(65536)):
+            while not (data[-16:-14] == bytes((1, END)) and ended(data)) and (piece := self.socket.recv(65536)):
                 data += piece
         except ConnectionResetError:
             pass
-        return data
+        return bytes(data)
 
     def close(self):
         if self.socket:
