@@ -27,8 +27,8 @@ struct config { /* strings are ours */
     unsigned threads;
     unsigned request_ms, shutdown_ms;
     bool unauthenticated_metrics;
-    unsigned max_staleness_ms; /* nothing is remembered yet, which is within any bound */
-    size_t max_bytes;
+    unsigned max_staleness_ms; /* 0: nothing is remembered */
+    size_t max_bytes; /* that are remembered */
     char *audit_path; /* NULL: there is no audit log */
     mode_t audit_mode;
     bool hmac_accessor, elide_list_responses;
