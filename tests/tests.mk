@@ -11,6 +11,7 @@ endif
 UNIT_TESTS = \
 	tests/unit/body_test \
 	tests/unit/cache_test \
+	tests/unit/cache_threads_test \
 	tests/unit/config_test \
 	tests/unit/connections_test \
 	tests/unit/field_test \
@@ -38,6 +39,10 @@ tests_unit_body_test_LDADD = $(UNIT_LDADD)
 tests_unit_cache_test_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_cache_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_cache_test_LDADD = $(UNIT_LDADD)
+
+tests_unit_cache_threads_test_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_cache_threads_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_cache_threads_test_LDADD = $(UNIT_LDADD)
 
 tests_unit_config_test_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_config_test_CFLAGS = $(UNIT_CFLAGS)

@@ -215,7 +215,8 @@ class Reader(Client):
         name = self.dice.choice([None, *RUNTIMES])
         token = None if line is None else self.world.tokens[line][2]
         asked = now()
-        status, body = self.ask(self.worker, "GET", CONTAINER + name if name else CATALOG, token)
+        path = CONTAINER + name if name else CATALOG + self.dice.choice(["", "?type=container"])
+        status, body = self.ask(self.worker, "GET", path, token)
         self.reads.append((self.worker, asked, now(), line, name, status, body))
         if status == 503:
             self.pause(0.05)
@@ -483,7 +484,7 @@ def main():
         world = World(s)
         judge, begun = Judge(world), time.monotonic()
         names = list(ROUNDS)
-        while names or time.monotonic() - begun < SOAK:
+        while (names or time.monotonic() - begun < SOAK) and not judge.violations:
             name = names.pop(0) if names else random.Random(f"{SEED} {next(world.numbers)}").choice(list(ROUNDS))
             before = judge.kinds["away"]
             judge.end_round(run_round(world, name))

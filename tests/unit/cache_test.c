@@ -12,8 +12,12 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 /* A database's clock, far from the machine's. */
 static const int64_t database_us = INT64_C(1700000000) * 1000000;
@@ -21,6 +25,18 @@ static const int64_t database_us = INT64_C(1700000000) * 1000000;
 static const char server[] = "2026-01-02 03:04:05.678+00";
 
 static struct cache *cache;
+
+/* For how long the machine has slept: the one clock that goes on meanwhile. In place of libc's. */
+static _Atomic time_t slept_s;
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    int status = (int)syscall(SYS_clock_gettime, clock, now);
+
+    if (clock == CLOCK_BOOTTIME)
+        now->tv_sec += slept_s;
+    return status;
+}
 
 static int make(void **state)
 {
@@ -400,6 +416,21 @@ static void recovery_closes_it_at_once_and_absence_when_time_is_over(void **stat
     assert_false(cache_gate_enter(gate, &view));
 }
 
+static void a_machine_that_slept_has_no_lease(void **state)
+{
+    struct cache_gate *gate = cache_gate(cache);
+    struct cache_view view;
+
+    (void)state;
+    answer_poll();
+    slept_s += 30;
+    assert_true(cache_gate_enter(gate, &view));
+    slept_s += 40;
+    assert_false(cache_gate_enter(gate, &view));
+    answer_poll();
+    assert_true(cache_gate_enter(gate, &view));
+}
+
 static void it_can_be_held(void **state)
 {
     struct cache_gate *gate = cache_gate(cache);
@@ -481,6 +512,7 @@ int main(void)
         TEST(a_lease_counts_from_the_moment_it_was_asked_for),
         TEST(the_databases_clock_goes_on_by_ours),
         TEST(recovery_closes_it_at_once_and_absence_when_time_is_over),
+        TEST(a_machine_that_slept_has_no_lease),
         TEST(it_can_be_held),
         cmocka_unit_test(without_staleness_it_stays_closed),
         cmocka_unit_test(who_comes_late_asks_first),
