@@ -105,6 +105,7 @@ bool handler_plugin_list(struct call *call, struct error *err)
         good = value && (json_array_size(value) == 0 || json_object_set(data, keys[i], value) == 0);
     }
     call->response->data = data;
+    call->response->is_tagged = true;
     return good || error_exhausted(err);
 }
 
@@ -113,6 +114,7 @@ bool handler_plugin_list_names(struct call *call, struct error *err)
     if (json_array_size(call->object.json) == 0)
         return error_set(err, ERROR_NOT_FOUND, "%s", "");
     call->response->data = json_pack("{s: O}", "keys", call->object.json);
+    call->response->is_tagged = true;
     return call->response->data || error_exhausted(err);
 }
 
@@ -166,6 +168,7 @@ bool handler_plugin_read(struct call *call, struct error *err)
     if (!read_version(call, version, err))
         return false;
     call->response->data = json_incref(json_object_get(call->object.json, version));
+    call->response->is_tagged = true;
     return call->response->data || error_set(err, ERROR_NOT_FOUND, "%s", "");
 }
 

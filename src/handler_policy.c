@@ -48,6 +48,7 @@ bool handler_policy_list(struct call *call, struct error *err)
     if (!names)
         return false;
     call->response->data = json_pack("{s: o}", "keys", names);
+    call->response->is_tagged = true;
     return call->response->data || error_exhausted(err);
 }
 
@@ -75,6 +76,7 @@ static bool read_as(struct call *call, const char *key, struct error *err)
     if (!text)
         return error_set(err, ERROR_NOT_FOUND, "%s", "");
     call->response->data = json_pack("{s:s, s:s}", "name", name, key, text);
+    call->response->is_tagged = true;
     return call->response->data || error_exhausted(err);
 }
 

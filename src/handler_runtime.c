@@ -37,6 +37,7 @@ static bool answer(struct call *call)
     call->response->serialised = call->object.text;
     call->response->serialised_length = call->object.length;
     call->response->source = call->object.source;
+    call->response->is_tagged = true;
     return true;
 }
 

@@ -38,12 +38,13 @@ struct arena;
     X(HTTP_X_VAULT_RECOVER_SNAPSHOT_ID, recover_snapshot_id)
 
 /* Headers of which any number may come and the first of a name counts. Only the form of an answer
- * depends on the last; the others go to the audit log as they are. */
+ * depends on the last two; the others go to the audit log as they are. */
 #define REQUEST_LOOSE_HEADERS(X)                                                             \
     X(HTTP_USER_AGENT, user_agent)                                                           \
     X(HTTP_CORRELATION_ID, correlation_id)                                                   \
     X(HTTP_X_CORRELATION_ID, x_correlation_id)                                               \
-    X(HTTP_ACCEPT, accept)
+    X(HTTP_ACCEPT, accept)                                                                   \
+    X(HTTP_IF_NONE_MATCH, if_none_match)
 
 struct parameters { /* as sent; NULL: not sent */
 #define X(name, member) const char *member;

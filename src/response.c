@@ -2,8 +2,10 @@
 #include "response.h"
 
 #include "arena.h"
+#include "etag.h"
 #include "go_json.h"
 #include "request.h"
+#include "secret.h"
 #include "text.h"
 
 #include <stdarg.h>
@@ -36,6 +38,7 @@ struct body {
         size_t length;
     } pieces[11];
     struct source *source;
+    size_t data; /* which of them it is that data is in */
     size_t count;
     size_t length; /* of all */
     bool exhausted; /* there was no memory for one of them */
@@ -75,6 +78,7 @@ static void add_envelope(struct body *body, const struct response *response,
     add(body, "{\"request_id\":\"");
     add(body, request->id);
     add(body, "\",\"lease_id\":\"\",\"renewable\":false,\"lease_duration\":0,\"data\":");
+    body->data = body->count;
     if (response->source)
         add_source(body, response->source);
     else if (response->serialised)
@@ -171,6 +175,7 @@ static const struct {
     {200, "OK"},
     {202, "Accepted"},
     {204, "No Content"},
+    {304, "Not Modified"},
     {400, "Bad Request"},
     {403, "Forbidden"},
     {404, "Not Found"},
@@ -191,10 +196,43 @@ static const char *reason_of(unsigned status)
     return "Other";
 }
 
+/* The ETag's, weak because the envelope around the data has an id that is never the same. */
+enum { TAG_HASH = 16, TAG_SIZE = sizeof "W/\"\"" + 2 * TAG_HASH };
+
+/* The tag of the data. False: there is none. */
+static bool make_tag(char tag[static TAG_SIZE], const struct response *response,
+                     const struct body *body)
+{
+    unsigned char hash[SECRET_HASH_SIZE];
+    const unsigned char *known = response->source ? response->source->hash : NULL;
+
+    if (!response->is_tagged || response->is_bare || response->repeats)
+        return false;
+    if (!known && !secret_hash(hash, body->pieces[body->data].bytes, body->pieces[body->data].length))
+        return false;
+    char *next = stpcpy(tag, "W/\"");
+    for (size_t i = 0; i < TAG_HASH; i++) {
+        unsigned char byte = known ? known[i] : hash[i];
+        *next++ = "0123456789abcdef"[byte >> 4];
+        *next++ = "0123456789abcdef"[byte & 15];
+    }
+    strcpy(next, "\"");
+    return true;
+}
+
+static void send_header(const struct output *output, const char *name, const char *value)
+{
+    send(output, name);
+    send(output, ": ");
+    send(output, value);
+    send(output, "\r\n");
+}
+
 /* X-Vault-Namespace comes back as it was sent, whatever the status; where request->named is
- * set, request.c saw that it is letters, digits and a few signs. */
+ * set, request.c saw that it is letters, digits and a few signs. A 304 says nothing of the body that
+ * it has not. */
 static void send_headers(const struct output *output, unsigned status, const char *content_type,
-                         const struct request *request, size_t length)
+                         const char *tag, const struct request *request, size_t length)
 {
     const char *namespace = request->parameters.namespace;
 
@@ -202,19 +240,18 @@ static void send_headers(const struct output *output, unsigned status, const cha
     send_number(output, status);
     send(output, " ");
     send(output, reason_of(status));
-    send(output, "\r\nContent-Type: ");
-    send(output, content_type);
-    send(output, "\r\n"
-                 "Cache-Control: no-store\r\n"
+    send(output, "\r\n");
+    if (status != 304)
+        send_header(output, "Content-Type", content_type);
+    send(output, "Cache-Control: no-store\r\n"
                  "Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n");
-    if (request->named && namespace && *namespace) {
-        send(output, "X-Vault-Namespace: ");
-        send(output, namespace);
-        send(output, "\r\n");
-    }
+    if (tag)
+        send_header(output, "ETag", tag);
+    if (request->named && namespace && *namespace)
+        send_header(output, "X-Vault-Namespace", namespace);
     if (status == 503)
         send(output, "Retry-After: 1\r\n");
-    if (status != 204) {
+    if (status != 204 && status != 304) {
         send(output, "Content-Length: ");
         send_number(output, length);
         send(output, "\r\n");
@@ -264,6 +301,7 @@ unsigned response_send(const struct response *response, const struct request *re
                                          : 200;
     const char *type = !failed && response->content_type ? response->content_type : "application/json";
     struct body body = {.count = 0};
+    char tag[TAG_SIZE];
 
     if (failed)
         add_errors(&body, err, arena);
@@ -275,7 +313,12 @@ unsigned response_send(const struct response *response, const struct request *re
         body = (struct body){.count = 0};
         add(&body, "{\"errors\":[\"out of memory\"]}\n");
     }
-    send_headers(output, status, type, request, body.length);
+    bool tagged = status == 200 && make_tag(tag, response, &body);
+    if (tagged && etag_is_named(request->parameters.if_none_match, tag)) {
+        status = 304;
+        body.count = 0;
+    }
+    send_headers(output, status, type, tagged ? tag : NULL, request, body.length);
     send_body(&body, output, err);
     return status;
 }

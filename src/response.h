@@ -19,6 +19,7 @@ struct request;
 struct source {
     size_t length; /* of all pieces together */
     size_t count;  /* of what it is a list of */
+    const unsigned char *hash; /* of what they say, SECRET_HASH_SIZE bytes */
     /* The next piece, which lives until the one after it; *length 0: that was all. False: it has
      * broken off, with *err. */
     bool (*next)(struct source *source, const char **bytes, size_t *length, struct error *err);
@@ -33,6 +34,8 @@ struct response {
     struct source *source;  /* instead of data, likewise. Borrowed */
     json_t *auth;     /* a token that was created or renewed; NULL: none. Ours */
     json_t *warnings; /* NULL, or an array of strings. Ours */
+    bool is_tagged; /* data says the same as long as nothing is changed: it goes out with an ETag, and
+                       is not sent to who has it already */
     const char *mount_type;
     const char *content_type; /* of success; NULL: JSON */
     unsigned status; /* of success; 0: 200, or 204 if there is nothing to say */

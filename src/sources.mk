@@ -24,6 +24,7 @@ libcatalog_a_SOURCES = \
 	%D%/db_servers.c %D%/db_servers.h \
 	%D%/duration.c %D%/duration.h \
 	%D%/error.c %D%/error.h \
+	%D%/etag.c %D%/etag.h \
 	%D%/exchange.c %D%/exchange.h \
 	%D%/field.c %D%/field.h \
 	%D%/go_json.c %D%/go_json.h \

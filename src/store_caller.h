@@ -85,7 +85,6 @@ struct object {
     const char *text; /* as go_json() spells it, not terminated; NULL: there is none */
     size_t length;    /* of text */
     struct source *source; /* instead of text, what comes in pieces; NULL: nothing does */
-    const unsigned char *hash; /* of what the source says, SECRET_HASH_SIZE bytes */
 
     struct cache_entry *entry; /* that text or source is in; NULL: the arena. Ours */
     void (*close)(struct source *source); /* NULL: the source holds nothing */

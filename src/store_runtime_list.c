@@ -96,12 +96,11 @@ static bool serve(struct loading *loading, struct cache_entry *entry, struct err
     if (!runtime_list_hash(hash, list, &range))
         return error_exhausted(err);
     *kept = (struct kept_source){
-        .source = {length_of(range.count, range.length), range.count, next_kept, rewind_kept},
+        .source = {length_of(range.count, range.length), range.count, hash, next_kept, rewind_kept},
         .list = list,
         .range = range,
     };
     loading->object->source = &kept->source;
-    loading->object->hash = hash;
     return true;
 }
 
@@ -578,13 +577,12 @@ static enum outcome send_later(struct loading *loading, struct db_snapshot *snap
         return error_exhausted(err);
     memcpy(hash, sums->hash, sizeof sums->hash);
     *reader = (struct read_source){
-        .source = {length, sums->count, next_read, NULL},
+        .source = {length, sums->count, hash, next_read, NULL},
         .loading = *loading,
         .snapshot = snapshot,
         .left = length,
     };
     loading->object->source = &reader->source;
-    loading->object->hash = hash;
     loading->object->close = close_read;
     return DONE;
 }

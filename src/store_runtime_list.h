@@ -21,7 +21,7 @@ struct db;
 struct object;
 struct store_object;
 
-/* *object: a source and its hash: an array, under the key runtimes, of the runtimes of a type (NULL or
+/* *object: a source, with its hash: an array, under the key runtimes, of the runtimes of a type (NULL or
  * "": of every type), sorted by type and name. name is not looked at. As route.h's load_function has it.
  * False with *err: the storage failed; too many others read lists that are not in memory. */
 bool store_runtime_load_list(struct db *db, const struct credential *credential,

@@ -14,6 +14,7 @@ UNIT_TESTS = \
 	tests/unit/cache_threads_test \
 	tests/unit/config_test \
 	tests/unit/connections_test \
+	tests/unit/etag_test \
 	tests/unit/field_test \
 	tests/unit/hcl_test \
 	tests/unit/lease_rules_test \
@@ -51,6 +52,10 @@ tests_unit_config_test_LDADD = $(UNIT_LDADD)
 tests_unit_connections_test_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_connections_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_connections_test_LDADD = $(UNIT_LDADD)
+
+tests_unit_etag_test_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_etag_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_etag_test_LDADD = $(UNIT_LDADD)
 
 tests_unit_field_test_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_field_test_CFLAGS = $(UNIT_CFLAGS)

@@ -179,13 +179,14 @@ def check_moment(s, workers, mover):
 def check_sent(s, off, small, a):
     """What is sent while it is read: the same to the byte."""
     head, expected = a.ask_raw(CATALOG)
+    tag = re.findall(r"ETag: (.*)", head)
     data = expected[expected.index(b'"data":'):]
     for name, worker in (("without a cache", off), ("with one that is too small", small)):
         for path in (CATALOG, TYPE):
             (pages, changes), (head, body) = asked(s, lambda: worker.ask_raw(path))  # pylint: disable=cell-var-from-loop
             s.tap.ok(body.endswith(data), f"{name}, {path}: the same to the byte", body[:200], data[:200])
-            s.tap.equal((re.findall(r"Content-Length: (\d+)", head), pages, changes), ([str(len(body))], 1 + 2 * PAGES, 0),
-                        f"{name}, {path}: its length is known")
+            s.tap.equal((re.findall(r"Content-Length: (\d+)", head), re.findall(r"ETag: (.*)", head), pages, changes),
+                        ([str(len(body))], tag, 1 + 2 * PAGES, 0), f"{name}, {path}: its length and its tag are known")
         s.tap.equal(runtimes(worker, CATALOG + "?type=unsupported"), [], f"{name}: none of a type that has none")
 
 
