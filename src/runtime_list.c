@@ -532,7 +532,7 @@ bool runtime_list_merge(struct runtime_list_builder *builder, const struct runti
     advance(&changes);
     for (size_t i = 0; i < older->count; i++) {
         bool is_last = i + 1 == older->count;
-        struct key end = is_last ? (struct key){.type = NULL} : first_key(older, i + 1);
+        struct key end = first_key(older, is_last ? i : i + 1);
         bool touched = changes.has_row && (is_last || compare_change(&changes, &end) < 0);
         if (!touched ? !add_chunk(builder, older->chunks[i])
                      : !merge_chunk(builder, &changes, chunk_of(older, i)) ||
