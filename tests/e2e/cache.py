@@ -227,6 +227,21 @@ def check_policies(s, a, b):
 POLICIES_PLAN = 4
 
 
+# --- namespaces
+
+def check_namespaces(s, a, b):
+    by_psql = "DELETE FROM runtime_catalog.namespace WHERE path = 'brief/'"
+    for name, delete, bounds in (("here", lambda: a.status("DELETE", "/v1/sys/namespaces/brief"), (0, STALENESS)),
+                                 ("by psql", lambda: s.cluster.sql(by_psql), (STALENESS, STALENESS))):
+        s.tool("namespace", "create", "brief")
+        for worker in (a, b):
+            worker.warm("GET", CATALOG, HTTP_X_VAULT_NAMESPACE="brief")
+        delete()
+        for worker, bound in zip((a, b), bounds):
+            there = until(bound, lambda: worker.status("GET", CATALOG, HTTP_X_VAULT_NAMESPACE="brief"), 404)  # pylint: disable=cell-var-from-loop
+            s.tap.equal(there, [], f"a namespace that is deleted {name} is not there {'within max_staleness' if bound else 'at once'} for worker {worker.name}")
+
+
 # --- what drops everything
 
 # Leaves no row in change. One transaction, so that nobody sees the trigger off, which would be a fault.
@@ -321,7 +336,7 @@ def check_off(s):
 
 
 def main():
-    plan = 3 * len(READS) + 2 + WRITES_PLAN + 2 * len(REVOCATIONS) + 5 + POLICIES_PLAN + len(DROPS) + 1 + 3 + 8 + 7
+    plan = 3 * len(READS) + 2 + WRITES_PLAN + 2 * len(REVOCATIONS) + 5 + POLICIES_PLAN + 4 + len(DROPS) + 1 + 3 + 8 + 7
     with stack(plan=plan) as s:
         s.expect("worker", "STORAGE_AWAY")
         s.expect("postgresql", "terminating (connection|autovacuum process) due to administrator command",
@@ -333,6 +348,7 @@ def main():
         check_revocations(s, a, b)
         check_tokens(s, a, b)
         check_policies(s, a, b)
+        check_namespaces(s, a, b)
         check_drops(s)
         check_idle(s, b)
         check_off(s)

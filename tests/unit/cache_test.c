@@ -416,6 +416,22 @@ static void recovery_closes_it_at_once_and_absence_when_time_is_over(void **stat
     assert_false(cache_gate_enter(gate, &view));
 }
 
+/* What another one says may be kept by nobody: its changes are not heard of. */
+static void only_the_server_that_answers_polls_is_known(void **state)
+{
+    struct cache_gate *gate = cache_gate(cache);
+
+    (void)state;
+    assert_false(cache_gate_knows(gate, ""));
+    assert_false(cache_gate_knows(gate, server));
+    answer_poll();
+    assert_true(cache_gate_knows(gate, server));
+    assert_false(cache_gate_knows(gate, "2026-01-02 03:04:05.679+00"));
+    cache_gate_ask(gate);
+    cache_gate_close(gate, CACHE_AWAY);
+    assert_false(cache_gate_knows(gate, server));
+}
+
 static void a_machine_that_slept_has_no_lease(void **state)
 {
     struct cache_gate *gate = cache_gate(cache);
@@ -512,6 +528,7 @@ int main(void)
         TEST(a_lease_counts_from_the_moment_it_was_asked_for),
         TEST(the_databases_clock_goes_on_by_ours),
         TEST(recovery_closes_it_at_once_and_absence_when_time_is_over),
+        TEST(only_the_server_that_answers_polls_is_known),
         TEST(a_machine_that_slept_has_no_lease),
         TEST(it_can_be_held),
         cmocka_unit_test(without_staleness_it_stays_closed),
