@@ -74,8 +74,8 @@ with stack(plan=len(TEXTS) + 24) as s:
             ("400", s.request("PUT", CONTAINER + "example", []), True),
             ("403", s.request("GET", CATALOG, token=None), True),
             ("404", s.request("GET", CONTAINER + "absent"), True)]:
-        headers = sorted(pair for pair in response.headers if pair[0] not in ("Date", "Connection", "Content-Length"))
-        s.tap.equal((str(response.status), headers), (name, sorted(HEADERS.items())), f"{name}: exactly Vault's headers")
+        headers = sorted(pair for pair in response.headers if pair[0] not in ("Date", "Connection", "Content-Length", "ETag"))
+        s.tap.equal((str(response.status), headers), (name, sorted(HEADERS.items())), f"{name}: exactly Vault's headers, but a 200's tag")
         s.tap.equal(len(response.values("Content-Length")) == 1 and
                     int(response.header("Content-Length")) == len(response.body), length,
                     f"{name}: {'its length' if length else 'no length'}")
