@@ -21,7 +21,8 @@ struct place {
     bool opens; /* a chunk begins here, whatever is in front */
 };
 
-/* The content of a chunk's entry; the type and the text follow. */
+/* The content of a chunk's entry; a mark for each place, the type and the text follow. To look for a
+ * name among marks, which lie close together, takes less time than among the names. */
 struct chunk {
     unsigned char hash[RUNTIME_LIST_HASH]; /* of the text */
     uint32_t count;
@@ -36,6 +37,19 @@ struct key {
     size_t type_length, name_length;
 };
 
+/* Of a name: of it depends whether a chunk begins there, so it is the same in every worker. */
+static uint64_t hash_of(const char *name, size_t length)
+{
+    static const struct hash_seed seed = {0x72756e74696d6573, 0x6361746564000001};
+
+    return hash_bytes(&seed, name, length);
+}
+
+static uint32_t mark_of(uint64_t hash)
+{
+    return (uint32_t)(hash >> 32);
+}
+
 /* --- looking at chunks */
 
 static const struct chunk *chunk_of(const struct runtime_list *list, size_t index)
@@ -43,9 +57,14 @@ static const struct chunk *chunk_of(const struct runtime_list *list, size_t inde
     return cache_bytes(list->chunks[index]);
 }
 
+static const uint32_t *marks_of(const struct chunk *chunk)
+{
+    return (const uint32_t *)(chunk->places + chunk->count);
+}
+
 static const char *type_of(const struct chunk *chunk)
 {
-    return (const char *)(chunk->places + chunk->count);
+    return (const char *)(marks_of(chunk) + chunk->count);
 }
 
 static const char *text_of(const struct chunk *chunk)
@@ -109,32 +128,25 @@ const char *runtime_list_text(const struct runtime_list *list, size_t index, siz
     return text_of(chunk);
 }
 
-/* The last of count things, in their order, that is not behind the key: at(context, i) is the key
- * of the i-th. 0 where all are. */
-static size_t last_before(const struct key *key, size_t count,
-                          struct key (*at)(const void *context, size_t index), const void *context)
+static struct key first_key(const struct runtime_list *list, size_t index)
 {
-    size_t low = 0, high = count;
+    return key_at(chunk_of(list, index), 0);
+}
+
+/* The last chunk that does not begin behind the key; the first where all do. */
+static const struct chunk *chunk_around(const struct runtime_list *list, const struct key *key)
+{
+    size_t low = 0, high = list->count;
 
     while (high - low > 1) {
         size_t middle = low + (high - low) / 2;
-        struct key there = at(context, middle);
+        struct key there = first_key(list, middle);
         if (compare(&there, key) <= 0)
             low = middle;
         else
             high = middle;
     }
-    return low;
-}
-
-static struct key first_key(const void *context, size_t index)
-{
-    return key_at(chunk_of(context, index), 0);
-}
-
-static struct key place_key(const void *context, size_t index)
-{
-    return key_at(context, index);
+    return chunk_of(list, low);
 }
 
 static size_t length_at(const struct chunk *chunk, size_t index)
@@ -151,13 +163,18 @@ const char *runtime_list_find(const struct runtime_list *list, const char *type,
 
     if (list->count == 0)
         return NULL;
-    const struct chunk *chunk = chunk_of(list, last_before(&key, list->count, first_key, list));
-    size_t index = last_before(&key, chunk->count, place_key, chunk);
-    struct key there = key_at(chunk, index);
-    if (compare(&there, &key) != 0)
-        return NULL;
-    *length = length_at(chunk, index) - 1;
-    return text_of(chunk) + chunk->places[index].at + 1;
+    const struct chunk *chunk = chunk_around(list, &key);
+    const uint32_t *marks = marks_of(chunk), mark = mark_of(hash_of(name, key.name_length));
+    for (size_t i = 0; i < chunk->count; i++) {
+        if (marks[i] != mark)
+            continue;
+        struct key there = key_at(chunk, i);
+        if (compare(&there, &key) != 0)
+            continue;
+        *length = length_at(chunk, i) - 1;
+        return text_of(chunk) + chunk->places[i].at + 1;
+    }
+    return NULL;
 }
 
 bool runtime_list_hash(unsigned char hash[static RUNTIME_LIST_HASH],
@@ -316,19 +333,24 @@ static bool push(struct runtime_list_builder *builder, struct cache_entry *entry
 /* Writes the content of the chunk that grows. */
 static bool write_content(struct runtime_list_builder *builder)
 {
-    size_t size = sizeof(struct chunk) + builder->places.used + builder->type_length +
-                  builder->text.used;
+    size_t count = builder->places.used / sizeof(struct place);
+    size_t size = sizeof(struct chunk) + builder->places.used + count * sizeof(uint32_t) +
+                  builder->type_length + builder->text.used;
 
     builder->content.used = 0;
     struct chunk *chunk = extend(&builder->content, size);
     if (!chunk || !secret_hash(chunk->hash, builder->text.memory, builder->text.used))
         return false;
-    chunk->count = (uint32_t)(builder->places.used / sizeof(struct place));
+    chunk->count = (uint32_t)count;
     chunk->length = (uint32_t)builder->text.used;
     chunk->type_length = (uint32_t)builder->type_length;
     memcpy(chunk->places, builder->places.memory, builder->places.used);
     memcpy((char *)type_of(chunk), builder->type, builder->type_length);
     memcpy((char *)text_of(chunk), builder->text.memory, builder->text.used);
+    for (size_t i = 0; i < count; i++) {
+        struct key key = key_at(chunk, i);
+        ((uint32_t *)marks_of(chunk))[i] = mark_of(hash_of(key.name, key.name_length));
+    }
     return true;
 }
 
@@ -346,14 +368,6 @@ static bool close_chunk(struct runtime_list_builder *builder)
         builder->cache, NULL, 0, NULL, 0,
         &(struct cache_content){.bytes = builder->content.memory, .size = builder->content.used});
     return entry && push(builder, entry);
-}
-
-/* Whether a chunk begins at a name, whatever is around it. */
-static bool name_opens(const char *name, size_t length)
-{
-    static const struct hash_seed seed = {0x72756e74696d6573, 0x6361746564000001};
-
-    return hash_bytes(&seed, name, length) % MEAN == 0;
 }
 
 /* Whether what comes next begins a chunk. */
@@ -450,7 +464,7 @@ bool runtime_list_add(struct runtime_list_builder *builder, const struct runtime
 {
     static const char before_name[] = "\"name\":\"";
     struct key key = {row->type, row->name, row->type_length, row->name_length};
-    bool opens = name_opens(row->name, row->name_length);
+    bool opens = hash_of(row->name, row->name_length) % MEAN == 0;
 
     if (!prepare(builder, &key, opens))
         return false;
