@@ -27,7 +27,7 @@ from harness import BAD_TOKEN, CATALOG, CONTAINER, NOT_ALLOWED, SOAK, stack  # n
 from history import History, last_moment  # noqa: E402
 from processes import wait_for  # noqa: E402
 from relay import Relay  # noqa: E402
-from worker import Beside, ask  # noqa: E402
+from worker import Beside, ask, ask_all  # noqa: E402
 
 SEED = int(os.environ.get("RUNTIME_CATALOG_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 STALENESS = {"a": 0.2, "b": 0.05} # of each worker, in seconds
@@ -37,7 +37,8 @@ READERS, WRITERS, SECONDS = 3, 4, 3.5 # for each worker; in all; of a round
 PATIENCE = 90 # seconds; the first rounds take ten
 CLOCKS = 0.02 # seconds by which two clocks of one machine may drift apart until a token ends
 ALLOWED = 'path "sys/plugins/*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] } # %d'
-KINDS = ("read", "list", "absent", "refused", "denied") # of answers
+FROM_MEMORY = ("read", "list", "unchanged") # kinds of answers that may be
+KINDS = (*FROM_MEMORY, "absent", "refused", "denied")
 DENIED = 'path "sys/plugins/*" { capabilities = ["deny"] } # %d'
 
 UPSERT = ("INSERT INTO runtime_catalog.runtime (namespace_id, type, name, cpu_nanos) VALUES (1, 'container', '%s', %d)"
@@ -209,15 +210,21 @@ class Client:
 class Reader(Client):
     def __init__(self, world, over, name, worker):
         super().__init__(world, over, name)
-        self.worker, self.reads = worker, []
+        self.worker, self.reads, self.last = worker, [], {} # by path: the tag of an answer, and what it said
 
     def step(self):
         line = self.dice.choice([None, *LINES])
         name = self.dice.choice([None, *RUNTIMES])
         token = None if line is None else self.world.tokens[line][2]
-        asked = now()
         path = CONTAINER + name if name else CATALOG + self.dice.choice(["", "?type=container"])
-        status, body = self.ask(self.worker, "GET", path, token)
+        last = self.last.get(path) if self.dice.random() < 0.3 else None
+        asked = now()
+        status, headers, body = ask_all(self.connections[self.worker], "GET", path, token or self.world.s.root_token,
+                                        **{"HTTP_IF_NONE_MATCH": last[0]} if last else {})
+        if status == 200:
+            self.last[path] = headers["ETag"], body
+        elif status == 304: # it is as it was said to be
+            body = last[1]
         self.reads.append((self.worker, asked, now(), line, name, status, body))
         if status == 503:
             self.pause(0.05)
@@ -428,12 +435,13 @@ class Judge:
         histories, errors = self.world.histories, body.get("errors")
         held = [] if line is None else [(histories["line", line], bool)]
         allowed = [] if line is None else [(histories["policy", line], allows)]
-        if status == 200 and name:
+        if status in (200, 304) and name:
             value = body["data"]["cpu_nanos"]
-            return "read", [*held, *allowed, (histories["runtime", name], lambda state: state == value)]
-        if status == 200:
+            return "read" if status == 200 else "unchanged", [*held, *allowed, (histories["runtime", name], lambda state: state == value)]
+        if status in (200, 304):
             there = {runtime["name"]: runtime["cpu_nanos"] for runtime in body["data"]["runtimes"]}
-            return "list", [*held, *allowed, *((histories["runtime", one], lambda state, one=one: state == there.get(one)) for one in RUNTIMES)]
+            listed = [(histories["runtime", one], lambda state, one=one: state == there.get(one)) for one in RUNTIMES]
+            return "list" if status == 200 else "unchanged", [*held, *allowed, *listed]
         if status == 404 and name:
             return "absent", [*held, *allowed, (histories["runtime", name], lambda state: state is None)]
         if (status, errors) == (403, [BAD_TOKEN]) and held:
@@ -448,7 +456,7 @@ class Judge:
         self.kinds[kind] += 1
         if conditions is None:
             return
-        oldest = asked - STALENESS[worker] if kind in ("read", "list") else asked
+        oldest = asked - STALENESS[worker] if kind in FROM_MEMORY else asked
         last = last_moment(conditions, worker, asked, oldest, answered)
         if last is None:
             self.violations.append(self.explain(kind, conditions, read))
@@ -499,7 +507,7 @@ def main():
         play(world, judge)
         reads = sum(judge.kinds.values()) - judge.kinds["away"]
         remembered = reads + world.written - world.relay.statements
-        can_be = judge.kinds["read"] + judge.kinds["list"]
+        can_be = sum(judge.kinds[kind] for kind in FROM_MEMORY)
         print(f"# {reads} reads checked, {len(judge.violations)} violations; {remembered} or more of {can_be} answered from memory;"
               f" {world.written} writes by workers")
         print("# greatest staleness seen: "

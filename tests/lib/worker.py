@@ -7,12 +7,19 @@ import fastcgi
 from processes import start, stop, wait_for_listener
 
 
-def ask(connection, method, path, token, body=None, **parameters):
-    """(status, what the body says)."""
+def ask_all(connection, method, path, token, body=None, **parameters):
+    """(status, headers by name, what the body says)."""
     content = b"" if body is None else json.dumps(body).encode()
     connection.send(fastcgi.request(method, path, token, content, keep=1, **parameters))
     head, _, text = connection.receive().partition(b"\r\n\r\n")
-    return int(head.split()[1]), json.loads(text) if text else None
+    headers = dict(line.decode().split(": ", 1) for line in head.split(b"\r\n"))
+    return int(headers["Status"].split()[0]), headers, json.loads(text) if text else None
+
+
+def ask(*arguments, **more):
+    """(status, what the body says)."""
+    status, _, body = ask_all(*arguments, **more)
+    return status, body
 
 
 class Beside:
