@@ -68,7 +68,7 @@ static void report(const struct request *request, const struct error *err, unsig
 /* Whether the route lets the request in. What is known of tokens and objects says nothing once the
  * schema has become one that this program does not work on. */
 static bool admit(struct call *call, struct caller *caller, struct credential *credential,
-                  bool schema_fits, struct error *err)
+                  const struct error *unfit, struct error *err)
 {
     const struct request *request = call->request;
     enum route_access access =
@@ -76,10 +76,10 @@ static bool admit(struct call *call, struct caller *caller, struct credential *c
 
     if (route_is_open(call->match, call->metrics_to_anybody) || (access == ROUTE_BY_TOKEN_IF_ANY && !request->token))
         return true;
-    if (request->token && !schema_fits)
-        return error_set(err, ERROR_STORAGE_AWAY,
-                         "storage is not available: its schema is not one that this version "
-                         "works on");
+    if (request->token && unfit) {
+        *err = *unfit;
+        return false;
+    }
     return authenticate(caller, credential, &call->object, call->db, call->match, request,
                         call->arena, err) &&
            (access != ROUTE_BY_POLICY ||
@@ -95,21 +95,21 @@ static void forget(struct call *call, struct caller *caller)
 
 /* Lets the request in. A refusal is never said from memory: then the database is asked. */
 static bool enter(struct call *call, struct caller *caller, struct credential *credential,
-                  bool schema_fits, struct error *err)
+                  const struct error *unfit, struct error *err)
 {
-    if (admit(call, caller, credential, schema_fits, err))
+    if (admit(call, caller, credential, unfit, err))
         return true;
     if (!caller->is_remembered)
         return false;
     forget(call, caller);
     credential->asks_database = true;
-    return admit(call, caller, credential, schema_fits, err);
+    return admit(call, caller, credential, unfit, err);
 }
 
 /* Has it answered. That something is not there is never said from memory either: then the
  * database is asked all over. What was written is not: that came to a statement of its own. */
 static bool answer(struct call *call, struct caller *caller, struct credential *credential,
-                   bool schema_fits, struct error *err)
+                   const struct error *unfit, struct error *err)
 {
     enum operation operation = call->match->operation;
 
@@ -119,7 +119,7 @@ static bool answer(struct call *call, struct caller *caller, struct credential *
         return false;
     forget(call, caller);
     credential->asks_database = true;
-    return admit(call, caller, credential, schema_fits, err) && handle(call, err);
+    return admit(call, caller, credential, unfit, err) && handle(call, err);
 }
 
 /* Waits until REFUSAL_MS after the request began, or a multiple. authenticate() in SQL does the same
@@ -163,9 +163,9 @@ void exchange_serve(const struct exchange *exchange, const struct input *input,
     bool ok = request_parse(&request, input, exchange->max_request_size, arena, &err);
     log_set_request_id(request.id);
     ok = ok && route_find(&match, request.path, request.operation, arena, &err) &&
-         enter(&call, &caller, &credential, exchange->schema_fits, &err);
+         enter(&call, &caller, &credential, exchange->unfit, &err);
     ok = audit_request(exchange->audit, &pair, &call, ok, &err) &&
-         answer(&call, &caller, &credential, exchange->schema_fits, &err);
+         answer(&call, &caller, &credential, exchange->unfit, &err);
     ok = audit_response(exchange->audit, &pair, &call, ok, &err);
     if (ok)
         error_init(&err); /* a first attempt may have failed */

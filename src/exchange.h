@@ -17,10 +17,12 @@ struct input;
 struct output;
 
 /* What every request shares; immutable while threads run. */
+struct error;
+
 struct exchange {
     struct db *db;
     struct cache *cache;
-    bool schema_fits;        /* false: who needs the database gets 503 */
+    const struct error *unfit; /* for who needs the database; NULL: the schema fits */
     size_t max_request_size; /* bytes of a body */
     const char *api_version; /* the Vault whose API is followed */
     struct audit *audit;     /* NULL: there is no audit log */

@@ -194,17 +194,31 @@ static bool check(struct generation *generation, struct error *err)
 }
 
 /* The same, and a line in the log where it is not as it was. */
-static void watch(struct generation *generation)
+static bool watch(struct generation *generation, struct error *err)
 {
     enum fitness before = generation->fitness;
-    struct error err;
-    bool good = check(generation, &err);
+    bool good = check(generation, err);
 
     if (good && before == FITNESS_UNFIT)
         log_info("the schema fits again");
-    if (!good && !error_is_of_storage(&err) && before != FITNESS_UNFIT)
-        log_error("requests are refused until the schema fits: %s%s%s", err.text,
-                  *err.detail ? ": " : "", err.detail);
+    if (!good && !error_is_of_storage(err) && before != FITNESS_UNFIT)
+        log_error("requests are refused until the schema fits: %s%s%s", err->text,
+                  *err->detail ? ": " : "", err->detail);
+    return good;
+}
+
+/* NULL where the schema is known to fit; else *err, why who needs it is refused. What is not known
+ * is looked at now. */
+static const struct error *unfit(struct generation *generation, struct error *err)
+{
+    enum fitness fitness = generation->fitness;
+
+    if (fitness == FITNESS_GOOD || (fitness == FITNESS_UNKNOWN && watch(generation, err)))
+        return NULL;
+    if (fitness == FITNESS_UNFIT || !error_is_of_storage(err))
+        error_set(err, ERROR_STORAGE_AWAY,
+                  "storage is not available: its schema is not one that this version works on");
+    return err;
 }
 
 static bool open_audit(struct generation *generation, struct error *err)
@@ -289,15 +303,14 @@ void service_serve(void *context, const struct input *input, const struct output
 {
     struct generation *generation = enter(context);
     const struct config *config = &generation->config;
+    struct error fault;
 
     db_set_deadline(config->request_ms);
-    if (generation->fitness == FITNESS_UNKNOWN)
-        watch(generation);
     exchange_serve(
         &(struct exchange){
             .db = generation->db,
             .cache = generation->cache,
-            .schema_fits = generation->fitness != FITNESS_UNFIT,
+            .unfit = unfit(generation, &fault),
             .max_request_size = config->max_request_size,
             .api_version = config->api_version,
             .audit = generation->audit,
@@ -338,11 +351,12 @@ unsigned service_tick(void *context)
     struct service *service = context;
     struct generation *generation = service->current; /* replaced by this thread alone */
     unsigned tidy_ms = generation->config.tidy_ms;
+    struct error fault;
 
     if (take_served(service)) {
         service->untidy = true;
         db_set_deadline(CHECK_MS);
-        watch(generation);
+        (void)watch(generation, &fault);
         db_set_deadline(0);
     }
     if (service->untidy && now_ms() - service->tidied_at >= tidy_ms) {
