@@ -8,10 +8,9 @@ import threading
 
 sys.path.append(sys.path[0] + "/../lib")
 from cluster import BIN  # noqa: E402
-from harness import CATALOG, CHECKOUT, CONTAINER, stack  # noqa: E402
+from harness import CATALOG, CONTAINER, stack  # noqa: E402
 from processes import wait_for  # noqa: E402
 
-QUERIES = CHECKOUT / "sql/queries"
 OLD = 25000 # rows, so that there are several batches
 INSERT_OLD = f"""
 INSERT INTO runtime_catalog.change (changed_at, table_name, operation, namespace_id)
@@ -65,7 +64,7 @@ def run(s, name, edit=lambda text: text):
     """A file as psql runs it, in a time zone that is not UTC, while the API writes."""
     before = int(s.cluster.sql("SELECT max(id) FROM runtime_catalog.change"))
     file = s.folder / name
-    file.write_text(edit((QUERIES / name).read_text()))
+    file.write_text(edit((s.folder / "sql/queries" / name).read_text()))
     with Writers(s) as writers:
         done = subprocess.run([BIN / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", s.cluster.dsn(), "-f", file],
                               capture_output=True, text=True, check=False, env=os.environ | {"PGTZ": "Europe/Berlin"})
@@ -115,7 +114,7 @@ with stack(plan=9 * 3 + 2 * 6 + len(SHAPE) + 15) as s:
     s.tap.ok(count(s, f"table_name <> 'old' AND id <= {before}") == kept, "nor of the rest")
     s.tap.equal(s.cluster.sql(FORGETS % before), "1", "in its place is one marker")
     before = int(s.cluster.sql("SELECT max(id) FROM runtime_catalog.change"))
-    s.cluster.psql("-f", str(QUERIES / "retention.sql"))
+    s.cluster.psql("-f", str(s.folder / "sql/queries/retention.sql"))
     s.tap.equal(s.cluster.sql(FORGETS % before), "0", "and none where nothing was old")
     flow(s, "not partitioned")
 
@@ -129,7 +128,7 @@ with stack(plan=9 * 3 + 2 * 6 + len(SHAPE) + 15) as s:
         s.tap.equal(s.cluster.sql(query), wanted, f"change has the same {name}")
     s.tap.equal(s.cluster.sql("SELECT conname FROM pg_constraint WHERE conrelid = 'runtime_catalog.change_before'::regclass"),
                 "change_before_pkey", "no check is left behind")
-    done = s.cluster.psql("-f", str(QUERIES / "partition.sql"), check=False)
+    done = s.cluster.psql("-f", str(s.folder / "sql/queries/partition.sql"), check=False)
     s.tap.ok("change is partitioned already" in done.stderr, "it does nothing twice", done.stderr)
     flow(s, "partitioned")
 

@@ -15,6 +15,9 @@ from processes import wait_for  # noqa: E402
 
 VERSION = re.search(r"AC_INIT\(\[runtime-catalog\], \[([0-9.]+)\]\)", (CHECKOUT / "configure.ac").read_text())[1]
 WORKER, TOOL = f"runtime-catalogd {VERSION}", f"runtime-catalog {VERSION}"
+# Read now: where the checkout lies may be closed to whom the test becomes.
+IN_SOURCE = {name for path in (CHECKOUT / "src").glob("*.c") for name in re.findall(r'\.name = "(\w+)"', path.read_text())} | {"who_answers", "session"}
+TOOL_SOURCE = (CHECKOUT / "src/tool.c").read_text()
 MARK = "zq7marked" # in everything that a request brings
 FIXTURE = """
 CREATE EXTENSION pg_stat_statements;
@@ -89,13 +92,8 @@ def tool_flow(s, dsn, mark):
 
 def subcommands():
     """Of tool.c's table, without those that need no database; migrate is migrations.py's."""
-    rows = (CHECKOUT / "src/tool.c").read_text().split(".words = ")[1:]
+    rows = TOOL_SOURCE.split(".words = ")[1:]
     return {" ".join(re.findall(r'"([a-z]+)"', row.split("}", 1)[0])) for row in rows if ".offline = true" not in row.split("    {\n")[0]} - {"migrate"}
-
-
-def names_in_source():
-    text = "".join(path.read_text() for path in sorted((CHECKOUT / "src").glob("*.c")))
-    return set(re.findall(r'\.name = "(\w+)"', text)) | {"who_answers", "session"}
 
 
 def statements(s, role):
@@ -111,7 +109,7 @@ def few_statements(s):
     s.tool("policy", "write", "again", "-", input='path "x" {}')
     first, unnamed = statements(s, "runtime_catalog_worker")
     s.tap.ok(not unnamed, "every statement of the worker has its name in front", *unnamed)
-    s.tap.ok(set(first) <= names_in_source() and len(first) > 20, "which stands in its source", set(first) - names_in_source(), first)
+    s.tap.ok(set(first) <= IN_SOURCE and len(first) > 20, "which stands in its source", set(first) - IN_SOURCE, first)
     s.tap.equal({name for name, texts in first.items() if texts > 1}, set(), "and there is one statement of a name")
     flow(s, MARK + "b")
     second, _ = statements(s, "runtime_catalog_worker")
@@ -129,7 +127,7 @@ def the_tool(s):
     s.tap.ok(not wrong, "works with one connection", wrong)
     s.tap.ok("hijacked" not in done["namespace list"][1], "and take no function of somebody else's for PostgreSQL's", done["namespace list"])
     found, unnamed = statements(s, "ann")
-    s.tap.ok(not unnamed and set(found) <= names_in_source(), "its statements have names, too", unnamed, found)
+    s.tap.ok(not unnamed and set(found) <= IN_SOURCE, "its statements have names, too", unnamed, found)
 
 
 def connections_under_load(s):

@@ -2,20 +2,20 @@
 import pathlib
 import re
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+SOURCES = pathlib.Path(__file__).resolve().parents[2] / "src"
+# Read now: where the checkout lies may be closed to whom a test becomes.
+ERRORS, REFUSALS = ((SOURCES / name).read_text() for name in ("error.h", "db_refusal.c"))
 ROW = re.compile(r'\{"(\w+)", ERROR_(\w+), REMEDY_(\w+),\s*(.*?)\}', re.S)
 
 
 def statuses():
     """Of error.h: {"IN_USE": 400, …}"""
-    text = (ROOT / "src/error.h").read_text()
-    return {name: int(status) for name, status in re.findall(r"^ +X\((\w+), +(\d+),", text, re.M)}
+    return {name: int(status) for name, status in re.findall(r"^ +X\((\w+), +(\d+),", ERRORS, re.M)}
 
 
 def refusals():
     """{key: (error, remedy)}, in the order of the table. The first row that fits counts."""
-    source = (ROOT / "src/db_refusal.c").read_text()
-    table = source[source.index("} refusals[] = {"):]
+    table = REFUSALS[REFUSALS.index("} refusals[] = {"):]
     table = table[:table.index("\n};")]
     return {key: (error, remedy) for key, error, remedy, _ in ROW.findall(table)}
 
