@@ -64,6 +64,7 @@ struct cache {
     _Atomic uint64_t tickets;
     _Atomic uint64_t all_dropped; /* ticket of the last cache_drop_all */
     _Atomic uint64_t drops_of_all;
+    _Atomic uint64_t parts_found;
     _Atomic size_t bytes;
     uint32_t slot_count;
     _Atomic uint64_t *slots; /* ticket of the last drop of a topic */
@@ -360,6 +361,11 @@ bool cache_still_says(const struct cache_entry *entry, const struct cache_view *
            cache->slots[topic] <= entry->ticket;
 }
 
+void cache_note_hit(struct cache *cache)
+{
+    cache->parts_found++;
+}
+
 /* Takes the oldest entry that nobody looked for or holds out of a shard. False: there is none. */
 static bool evict_from(struct shard *shard)
 {
@@ -450,6 +456,7 @@ void cache_drop_all(struct cache *cache)
 void cache_count(struct cache *cache, struct cache_counts *out)
 {
     *out = (struct cache_counts){
+        .hits = cache->parts_found,
         .bytes = cache->bytes,
         .dropped_all = cache->drops_of_all,
     };

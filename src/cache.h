@@ -86,6 +86,9 @@ struct cache_entry *cache_find_last(struct cache *cache, const struct cache_key 
 bool cache_still_says(const struct cache_entry *entry, const struct cache_view *view,
                       uint32_t topic);
 
+/* Counts that something was found so. */
+void cache_note_hit(struct cache *cache);
+
 const void *cache_bytes(const struct cache_entry *entry); /* aligned for anything */
 size_t cache_size(const struct cache_entry *entry);
 void cache_release(struct cache_entry *entry); /* NULL is fine */
@@ -132,7 +135,7 @@ void cache_drop_all(struct cache *cache);
 /* --- for people */
 
 struct cache_counts {
-    uint64_t hits, misses; /* of cache_find, but for what has no topics */
+    uint64_t hits, misses; /* of cache_find, but for what has no topics, and cache_note_hit */
     uint64_t landed, late; /* entries that were kept; that something was dropped of meanwhile */
     uint64_t evicted;      /* to make room */
     uint64_t dropped_all;  /* how often everything was dropped */

@@ -130,11 +130,13 @@ bool store_runtime_find(const struct credential *credential, const struct cache_
     if (entry && cache_still_says(entry, view, cache_topic_runtime(cache, namespace_id, what->type,
                                                                    what->name)))
         object->text = runtime_list_find(cache_bytes(entry), what->type, what->name, &object->length);
-    if (object->text)
-        object->entry = entry;
-    else
+    if (!object->text) {
         cache_release(entry);
-    return object->text != NULL;
+        return false;
+    }
+    object->entry = entry;
+    cache_note_hit(cache);
+    return true;
 }
 
 /* The caller and the list from memory. FAILED with *err; OPEN: the list is not in it, or the caller. */
@@ -429,10 +431,12 @@ static bool begin_turn(struct error *err)
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += LONG_WAIT_S;
     pthread_mutex_lock(&turns.mutex);
-    turns.waiting++;
-    while (turns.running == LONG_READINGS && turns.waiting <= LONG_WAITING && fault == 0)
-        fault = pthread_cond_clockwait(&turns.free, &turns.mutex, CLOCK_MONOTONIC, &until);
-    turns.waiting--;
+    if (turns.waiting < LONG_WAITING) {
+        turns.waiting++;
+        while (turns.running == LONG_READINGS && fault == 0)
+            fault = pthread_cond_clockwait(&turns.free, &turns.mutex, CLOCK_MONOTONIC, &until);
+        turns.waiting--;
+    }
     bool mine = turns.running < LONG_READINGS;
     turns.running += mine;
     pthread_mutex_unlock(&turns.mutex);
