@@ -21,7 +21,8 @@ enum {
     PAGE_ROWS = 16384,          /* as the statement has it */
     LONG_READINGS = 2,          /* of lists of more than a page, at once */
     LONG_WAITING = 8,           /* threads that wait for their turn at one, ... */
-    LONG_WAIT_S = 8,            /* ... for so long */
+    LONG_WAIT_S = 5,            /* ... for so long */
+    LONG_MS = 20 * 1000,        /* that one may take then, instead of what other requests may */
 };
 
 static const char head_text[] = "{\"runtimes\":[", tail_text[] = "]}";
@@ -627,6 +628,7 @@ static enum outcome in_turn(struct loading *loading, struct error *err)
 
     if (!begin_turn(err))
         return FAILED;
+    db_set_deadline(LONG_MS);
     enum outcome outcome = loading->follows ? by_changes(loading, err) : OPEN;
     if (outcome == OPEN) {
         snapshot = db_snapshot_open(loading->db, err);
