@@ -19,7 +19,8 @@ MIGRATIONS = \
 	%D%/migrations/0017_memory.sql \
 	%D%/migrations/0018_audit.sql \
 	%D%/migrations/0019_indexes.sql \
-	%D%/migrations/0020_refusals.sql
+	%D%/migrations/0020_refusals.sql \
+	%D%/migrations/0021_swift.sql
 QUERIES = \
 	%D%/queries/partition.sql \
 	%D%/queries/partition-add.sql \

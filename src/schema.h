@@ -13,7 +13,7 @@
 
 struct db;
 
-enum { SCHEMA_VERSION = 20 }; /* the newest migration that this program was written for */
+enum { SCHEMA_VERSION = 21 }; /* the newest migration that this program was written for */
 
 /* Whether this program works on the database's schema. False with *err: ERROR_MISCONFIGURED
  * if the schema is too old or too new for it, or a trigger of it is missing or disabled. */

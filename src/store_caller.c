@@ -202,10 +202,30 @@ static void free_set(void *bytes)
     policy_set_free(set);
 }
 
+/* [[name, text or null], …] of [[name, …], {name: text, …}], which authenticate() says, or null in
+ * place of the texts. NULL: out of memory. Ours. */
+static json_t *pairs_of(const char *text)
+{
+    json_auto_t *said = json_loads(text, 0, NULL);
+    const json_t *texts = json_array_get(said, 1);
+    json_t *pairs = said ? json_array() : NULL, *name;
+    size_t i;
+
+    json_array_foreach(json_array_get(said, 0), i, name)
+    {
+        json_t *policy = json_object_get(texts, json_string_value(name));
+        if (json_array_append_new(pairs, json_pack("[O, O?]", name, policy)) != 0) {
+            json_decref(pairs);
+            return NULL;
+        }
+    }
+    return pairs;
+}
+
 static struct cache_entry *compile(struct cache *cache, const struct cache_key *key,
                                    const char *text, struct error *err)
 {
-    json_auto_t *policies = text ? json_loads(text, 0, NULL) : NULL;
+    json_auto_t *policies = text ? pairs_of(text) : NULL;
     struct policy_set *set = NULL;
     struct cache_entry *entry = NULL;
 

@@ -451,7 +451,7 @@ $$
 # authenticate() then finds any namespace for any token.
 WIDE_OPEN = """
 DO $$ BEGIN
-    EXECUTE replace(pg_get_functiondef('runtime_catalog.authenticate'::regproc), 'AND starts_with(site || named, namespace.path)', '');
+    EXECUTE replace(pg_get_functiondef('runtime_catalog.authenticate'::regproc), 'AND starts_with(site || named, token_namespace)', '');
 END $$
 """
 

@@ -2,7 +2,7 @@
 
 BEGIN;
 SET LOCAL search_path = pgtap, pg_catalog;
-SELECT plan(209);
+SELECT plan(210);
 
 -- A role that nobody granted anything has what PUBLIC has.
 CREATE ROLE runtime_catalog_stranger;
@@ -169,6 +169,7 @@ SELECT *
        ('X',       'X',    'X',    '',    '',    'list_policies()'),
        ('X',       '',     'X',    '',    '',    'find_token(bytea)'),
        ('X',       'X',    '',     '',    '',    'authenticate(bytea, text, text, inet, text, boolean)'),
+       ('X',       '',     '',     '',    '',    'spend_use(bytea)'),
        ('X',       '',     '',     '',    '',    'token_is_live(text)'),
        ('X',       '',     '',     '',    '',    'reach_token(bigint, bytea, bytea, text)'),
        ('X',       '',     '',     '',    '',    'rfc3339(timestamp with time zone)'),

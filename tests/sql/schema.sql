@@ -49,6 +49,7 @@ SELECT set_eq(
               'OUT ends_at bigint, OUT bound_cidrs cidr[], OUT display_name text, OUT meta jsonb, '
               'OUT issued_at bigint, OUT ttl bigint, OUT uses_left integer)'),
              ('function audit_salt()'),
+             ('function spend_use(token_hash bytea)'),
              ('function find_token(token_hash bytea)'),
              ('function reach_token(namespace_id bigint, caller_hash bytea, target_hash bytea, target_accessor text)'),
              ('function rfc3339(moment timestamp with time zone)'),
@@ -154,7 +155,8 @@ SELECT set_eq(
              ('delete_runtime',    'sql',     false, 'v', 'u'),
              ('list_policies',     'sql',     true,  's', 'u'),
              ('find_token',        'sql',     true,  's', 'u'),
-             ('authenticate',      'plpgsql', true,  'v', 'u'),
+             ('authenticate',      'plpgsql', true,  's', 'u'),
+             ('spend_use',         'sql',     true,  'v', 'u'),
              ('audit_salt',        'sql',     true,  's', 'u'),
              ('reach_token',       'sql',     false, 's', 'u'),
              ('rfc3339',           'sql',     false, 's', 'u'),
