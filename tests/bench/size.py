@@ -136,7 +136,10 @@ class Growing:
 
     @property
     def side(self):
-        return self.bench.ours(self.name, cache=ALL_BYTES, database=self.name)
+        """Its worker is another process after each start_ms()."""
+        side = self.bench.ours(self.name, cache=ALL_BYTES, database=self.name)
+        side.programs["worker"] = side.server.pid
+        return side
 
     def reads(self):
         return Requests(CONTAINER + "%d", keys=self.size, token="hvs.Bench%024d", tokens=TOKENS_USED)
