@@ -34,7 +34,8 @@ struct facts {
     double allocated, obtained;
     double cpu, started, resident, virtual_size, threads;
     double pool_size, pool_busy, pool_waiting, pool_waited, pool_errors;
-    double cache_on, hits, misses, landed, late, evicted, dropped_all, entries, bytes, lease_age;
+    double cache_on, hits, misses, landed, late, evicted, dropped_all, entries, bytes,
+        lease_age;
 };
 
 static const struct fact {
@@ -44,31 +45,44 @@ static const struct fact {
     size_t offset;
 } facts_table[] = {
 #define X(name, kind, member, help) {name, kind, help, offsetof(struct facts, member)}
-    X("vault.core.unsealed", METRICS_GAUGE, unsealed, "Whether requests are served: there is no seal."),
-    X("vault.core.in_flight_requests", METRICS_GAUGE, in_flight, "Requests that are being served."),
+    X("vault.core.unsealed", METRICS_GAUGE, unsealed,
+      "Whether requests are served: there is no seal."),
+    X("vault.core.in_flight_requests", METRICS_GAUGE, in_flight,
+      "Requests that are being served."),
     X("vault.audit.log_request_failure", METRICS_COUNTER, request_failures,
       "Requests that were refused because they could not be recorded."),
     X("vault.audit.log_response_failure", METRICS_COUNTER, response_failures,
       "Answers that were withheld because they could not be recorded."),
-    X("vault.runtime.alloc_bytes", METRICS_GAUGE, allocated, "Memory that is in use, as malloc has it."),
-    X("vault.runtime.sys_bytes", METRICS_GAUGE, obtained, "Memory that malloc has obtained."),
+    X("vault.runtime.alloc_bytes", METRICS_GAUGE, allocated,
+      "Memory that is in use, as malloc has it."),
+    X("vault.runtime.sys_bytes", METRICS_GAUGE, obtained,
+      "Memory that malloc has obtained."),
     X("process_cpu_seconds_total", METRICS_COUNTER, cpu, "Processor time that was used."),
-    X("process_start_time_seconds", METRICS_GAUGE, started, "When the process started, since 1970."),
+    X("process_start_time_seconds", METRICS_GAUGE, started,
+      "When the process started, since 1970."),
     X("process_resident_memory_bytes", METRICS_GAUGE, resident, "Resident memory."),
     X("process_virtual_memory_bytes", METRICS_GAUGE, virtual_size, "Virtual memory."),
     X("process_threads", METRICS_GAUGE, threads, "Threads."),
-    X("runtime_catalog.connections", METRICS_GAUGE, connections, "Open connections of the web server."),
-    X("runtime_catalog.pool.size", METRICS_GAUGE, pool_size, "Connections to PostgreSQL for requests."),
-    X("runtime_catalog.pool.busy", METRICS_GAUGE, pool_busy, "Those of them that are in use."),
-    X("runtime_catalog.pool.waiting", METRICS_GAUGE, pool_waiting, "Requests that wait for one."),
+    X("runtime_catalog.connections", METRICS_GAUGE, connections,
+      "Open connections of the web server."),
+    X("runtime_catalog.pool.size", METRICS_GAUGE, pool_size,
+      "Connections to PostgreSQL for requests."),
+    X("runtime_catalog.pool.busy", METRICS_GAUGE, pool_busy,
+      "Those of them that are in use."),
+    X("runtime_catalog.pool.waiting", METRICS_GAUGE, pool_waiting,
+      "Requests that wait for one."),
     X("runtime_catalog.pool.waited.total", METRICS_COUNTER, pool_waited,
       "Statements that had to wait for a connection."),
     X("runtime_catalog.pool.errors.total", METRICS_COUNTER, pool_errors,
       "Statements that PostgreSQL did not answer, or failed at."),
-    X("runtime_catalog.cache.enabled", METRICS_GAUGE, cache_on, "Whether memory answers."),
-    X("runtime_catalog.cache.hits.total", METRICS_COUNTER, hits, "Lookups that found an entry."),
-    X("runtime_catalog.cache.misses.total", METRICS_COUNTER, misses, "Lookups that found none."),
-    X("runtime_catalog.cache.landed.total", METRICS_COUNTER, landed, "Entries that were kept."),
+    X("runtime_catalog.cache.enabled", METRICS_GAUGE, cache_on,
+      "Whether memory answers."),
+    X("runtime_catalog.cache.hits.total", METRICS_COUNTER, hits,
+      "Lookups that found an entry."),
+    X("runtime_catalog.cache.misses.total", METRICS_COUNTER, misses,
+      "Lookups that found none."),
+    X("runtime_catalog.cache.landed.total", METRICS_COUNTER, landed,
+      "Entries that were kept."),
     X("runtime_catalog.cache.late.total", METRICS_COUNTER, late,
       "Entries that were not kept, because something had changed meanwhile."),
     X("runtime_catalog.cache.evictions.total", METRICS_COUNTER, evicted,
@@ -91,10 +105,11 @@ struct report {
 
 /* --- requests */
 
-/* Visits what requests there were, by row of the route table and by operation. route NULL: those
- * that fit none. */
-typedef void visitor(struct report *report, const struct route *route, enum operation operation,
-                     const struct metrics_requests *requests, void *context);
+/* Visits what requests there were, by row of the route table and by operation. route
+ * NULL: those that fit none. */
+typedef void visitor(struct report *report, const struct route *route,
+                     enum operation operation, const struct metrics_requests *requests,
+                     void *context);
 
 static void visit(struct report *report, visitor *look, void *context)
 {
@@ -104,9 +119,11 @@ static void visit(struct report *report, visitor *look, void *context)
 
     for (size_t i = 0; i <= count; i++) {
         for (int operation = 0; operation < OPERATION_MAX; operation++) {
-            metrics_requests(i < count ? i : METRICS_NO_ROUTE, (enum operation)operation, &requests);
+            metrics_requests(i < count ? i : METRICS_NO_ROUTE, (enum operation)operation,
+                             &requests);
             if (requests.times.count > 0)
-                look(report, i < count ? &rows[i] : NULL, (enum operation)operation, &requests, context);
+                look(report, i < count ? &rows[i] : NULL, (enum operation)operation,
+                     &requests, context);
         }
     }
 }
@@ -116,14 +133,17 @@ static const char *template_of(const struct route *route)
     return route ? route->path : "none";
 }
 
-static void put_statuses(struct report *report, const struct route *route, enum operation operation,
+static void put_statuses(struct report *report, const struct route *route,
+                         enum operation operation,
                          const struct metrics_requests *requests, void *context)
 {
     (void)context;
     for (size_t i = 0; i < METRICS_STATUS_COUNT; i++) {
         char status[12] = "other";
         const struct metrics_label labels[] = {{"operation", operation_name(operation)},
-                                       {"path", template_of(route)}, {"status", status}, {NULL, NULL}};
+                                               {"path", template_of(route)},
+                                               {"status", status},
+                                               {NULL, NULL}};
         if (requests->statuses[i] == 0)
             continue;
         if (metrics_statuses[i] > 0)
@@ -137,11 +157,13 @@ static void put_requests(struct report *report)
     visit(report, put_statuses, NULL);
 }
 
-static void put_duration(struct report *report, const struct route *route, enum operation operation,
+static void put_duration(struct report *report, const struct route *route,
+                         enum operation operation,
                          const struct metrics_requests *requests, void *context)
 {
     const struct metrics_label labels[] = {{"operation", operation_name(operation)},
-                                   {"path", template_of(route)}, {NULL, NULL}};
+                                           {"path", template_of(route)},
+                                           {NULL, NULL}};
 
     (void)context;
     metrics_sheet_times(&report->sheet, labels, &requests->times);
@@ -152,8 +174,9 @@ static void put_durations(struct report *report)
     visit(report, put_duration, NULL);
 }
 
-static void add_all(struct report *report, const struct route *route, enum operation operation,
-                    const struct metrics_requests *requests, void *context)
+static void add_all(struct report *report, const struct route *route,
+                    enum operation operation, const struct metrics_requests *requests,
+                    void *context)
 {
     (void)report;
     (void)route;
@@ -169,39 +192,46 @@ static void put_handle_request(struct report *report)
     metrics_sheet_times(&report->sheet, NULL, &all);
 }
 
-/* By operation and mount. */
-struct mounts {
-    struct metrics_times times[2][OPERATION_MAX];
-};
-static const char *const mounts[] = {"sys/", "auth/token/"};
+/* What Vault mounts there, and how it calls that. */
+static const struct {
+    const char *point, *name;
+} mounts[] = {{"sys/", "sys-"}, {"auth/token/", "auth-token-"}};
 
-static void add_to_mount(struct report *report, const struct route *route, enum operation operation,
+enum { MOUNTS = sizeof mounts / sizeof *mounts };
+
+struct mount_times {
+    struct metrics_times of[MOUNTS][OPERATION_MAX];
+};
+
+static void add_to_mount(struct report *report, const struct route *route,
+                         enum operation operation,
                          const struct metrics_requests *requests, void *context)
 {
-    struct mounts *sums = context;
+    struct mount_times *times = context;
 
     (void)report;
-    for (size_t i = 0; route && i < sizeof mounts / sizeof *mounts; i++) {
-        if (text_starts_with(route->path, mounts[i]))
-            metrics_add(&sums->times[i][operation], &requests->times);
+    for (size_t i = 0; route && i < MOUNTS; i++) {
+        if (text_starts_with(route->path, mounts[i].point))
+            metrics_add(&times->of[i][operation], &requests->times);
     }
 }
 
 /* Vault's vault.route.read.sys-: the name says it all. */
 static void put_routes(struct report *report)
 {
-    struct mounts sums = {.times = {{{.count = 0}}}};
+    struct mount_times times = {.of = {{{.count = 0}}}};
+    const char *help = report->sheet.help;
     char name[64];
 
-    visit(report, add_to_mount, &sums);
-    for (size_t i = 0; i < sizeof mounts / sizeof *mounts; i++) {
+    visit(report, add_to_mount, &times);
+    for (size_t i = 0; i < MOUNTS; i++) {
         for (int operation = 0; operation < OPERATION_MAX; operation++) {
-            if (sums.times[i][operation].count == 0)
+            if (times.of[i][operation].count == 0)
                 continue;
             text_format(name, sizeof name, "vault.route.%s.%s",
-                        operation_name((enum operation)operation), i == 0 ? "sys-" : "auth-token-");
-            metrics_sheet_begin(&report->sheet, name, METRICS_SUMMARY, report->sheet.help);
-            metrics_sheet_times(&report->sheet, NULL, &sums.times[i][operation]);
+                        operation_name((enum operation)operation), mounts[i].name);
+            metrics_sheet_begin(&report->sheet, name, METRICS_SUMMARY, help);
+            metrics_sheet_times(&report->sheet, NULL, &times.of[i][operation]);
         }
     }
 }
@@ -232,7 +262,8 @@ static void put_states(struct report *report)
     enum cache_state now = cache_gate_state(cache_gate(report->call->credential->cache));
 
     for (int state = CACHE_ON; state < CACHE_STATE_MAX; state++) {
-        const struct metrics_label labels[] = {{"state", cache_state_name((enum cache_state)state)}, {NULL, NULL}};
+        const struct metrics_label labels[] = {
+            {"state", cache_state_name((enum cache_state)state)}, {NULL, NULL}};
         metrics_sheet_number(&report->sheet, labels, state == (int)now);
     }
 }
@@ -240,7 +271,8 @@ static void put_states(struct report *report)
 static void put_build(struct report *report)
 {
     const struct metrics_label labels[] = {{"api_version", report->call->api_version},
-                                   {"version", VERSION_TEXT}, {NULL, NULL}};
+                                           {"version", VERSION_TEXT},
+                                           {NULL, NULL}};
 
     metrics_sheet_number(&report->sheet, labels, 1);
 }
@@ -252,20 +284,21 @@ static const struct family {
     const char *help;
     void (*put)(struct report *report);
 } families[] = {
-    {"vault.core.handle_request", METRICS_SUMMARY, "Milliseconds that requests took, all of them.",
-     put_handle_request},
-    {"vault.route", METRICS_SUMMARY, "Milliseconds that requests of one operation took at one mount.",
-     put_routes},
-    {"vault.audit.log_request", METRICS_SUMMARY, "Milliseconds that a record of a request took.",
-     put_audit_requests},
-    {"vault.audit.log_response", METRICS_SUMMARY, "Milliseconds that a record of an answer took.",
-     put_audit_responses},
+    {"vault.core.handle_request", METRICS_SUMMARY,
+     "Milliseconds that requests took, all of them.", put_handle_request},
+    {"vault.route", METRICS_SUMMARY,
+     "Milliseconds that requests of one operation took at one mount.", put_routes},
+    {"vault.audit.log_request", METRICS_SUMMARY,
+     "Milliseconds that a record of a request took.", put_audit_requests},
+    {"vault.audit.log_response", METRICS_SUMMARY,
+     "Milliseconds that a record of an answer took.", put_audit_responses},
     {"runtime_catalog.requests.total", METRICS_COUNTER,
      "Requests by operation, path of the route and status.", put_requests},
     {"runtime_catalog.request.duration.seconds", METRICS_HISTOGRAM,
-     "How long requests took in the worker, by operation and path of the route.", put_durations},
-    {"runtime_catalog.cache.state", METRICS_GAUGE, "1 for what is the case: that memory answers, or why not.",
-     put_states},
+     "How long requests took in the worker, by operation and path of the route.",
+     put_durations},
+    {"runtime_catalog.cache.state", METRICS_GAUGE,
+     "1 for what is the case: that memory answers, or why not.", put_states},
     {"runtime_catalog.build.info", METRICS_GAUGE, "1, with the versions.", put_build},
 };
 
@@ -277,7 +310,8 @@ static void gather_process(struct report *report)
 
     facts->allocated = (double)(memory.uordblks + memory.hblkhd);
     facts->obtained = (double)(memory.arena + memory.hblkhd);
-    facts->cpu = facts->started = facts->resident = facts->virtual_size = facts->threads = NAN;
+    facts->cpu = facts->started = facts->resident = facts->virtual_size = facts->threads =
+        NAN;
     if (!process_usage(&usage))
         return;
     facts->cpu = usage.cpu_seconds;
@@ -300,7 +334,8 @@ static void gather_pool(struct facts *facts, struct db *db)
     facts->pool_errors = (double)counts.errors;
 }
 
-/* The gate is asked as a request would ask, or it might rest on what was the case long ago. */
+/* The gate is asked as a request would ask, or it might rest on what was the case long
+ * ago. */
 static void gather_cache(struct facts *facts, struct cache *cache)
 {
     struct cache_gate *gate = cache_gate(cache);
@@ -337,7 +372,8 @@ static void gather(struct report *report)
 }
 
 /* Writes what is of one of the kinds from the first to the last. */
-static void write_kinds(struct report *report, enum metrics_kind first, enum metrics_kind last)
+static void write_kinds(struct report *report, enum metrics_kind first,
+                        enum metrics_kind last)
 {
     for (size_t i = 0; i < sizeof facts_table / sizeof *facts_table; i++) {
         const struct fact *fact = &facts_table[i];
@@ -365,7 +401,8 @@ static void write_list(struct report *report, const char *name, enum metrics_kin
     metrics_sheet_close(&report->sheet);
 }
 
-/* As DisplayMetrics() of go-metrics. Points, which have no aggregation, there are none. */
+/* As DisplayMetrics() of go-metrics. Points, which have no aggregation, there are none.
+ */
 static void write_json(struct report *report)
 {
     FILE *out = report->sheet.out;
@@ -404,7 +441,8 @@ static bool answer(struct report *report, struct error *err)
     write_all(report);
     bool whole = !ferror(report->sheet.out);
     whole = fclose(report->sheet.out) == 0 && whole;
-    response->serialised = whole ? arena_strndup(report->call->arena, text, length) : NULL;
+    response->serialised =
+        whole ? arena_strndup(report->call->arena, text, length) : NULL;
     response->serialised_length = length;
     response->is_bare = true;
     response->content_type = report->sheet.is_prometheus ? prometheus_type : NULL;
@@ -423,7 +461,8 @@ bool handler_metrics_read(struct call *call, struct error *err)
 {
     const struct request *request = call->request;
     const json_t *value = json_object_get(request->data, "format");
-    const char *format = json_string_value(json_is_array(value) ? json_array_get(value, 0) : value);
+    const char *format =
+        json_string_value(json_is_array(value) ? json_array_get(value, 0) : value);
     struct report report = {.call = call};
 
     if (*request->site || *request->named)
@@ -433,6 +472,7 @@ bool handler_metrics_read(struct call *call, struct error *err)
     else if (strcmp(format, "prometheus") == 0)
         report.sheet.is_prometheus = true;
     else
-        return error_set(err, ERROR_BAD_REQUEST, "metric response format \"%.200s\" unknown", format);
+        return error_set(err, ERROR_BAD_REQUEST,
+                         "metric response format \"%.200s\" unknown", format);
     return answer(&report, err);
 }

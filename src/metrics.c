@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Every thread counts in one of a few copies of all counters, so that two processors seldom write
- * to the same line of their caches. Pages that nobody counts in take no memory.
+ * Every thread counts in one of a few copies of all counters, so that two processors
+ * seldom write to the same line of their caches. Pages that nobody counts in take no
+ * memory.
  */
 #include "metrics.h"
 
@@ -28,7 +29,8 @@ struct times {
     counter buckets[METRICS_BOUNDS + 1];
     counter sum_ns;
     counter most_ns;
-    counter least_ns; /* how much less than UINT64_MAX, so that 0 says that there is none */
+    counter
+        least_ns; /* how much less than UINT64_MAX, so that 0 says that there is none */
     _Atomic double squares;
 };
 
@@ -82,8 +84,8 @@ static void add_real(_Atomic double *sum, double value)
 {
     double seen = atomic_load_explicit(sum, memory_order_relaxed);
 
-    while (!atomic_compare_exchange_weak_explicit(sum, &seen, seen + value, memory_order_relaxed,
-                                                  memory_order_relaxed))
+    while (!atomic_compare_exchange_weak_explicit(
+        sum, &seen, seen + value, memory_order_relaxed, memory_order_relaxed))
         ;
 }
 
@@ -119,7 +121,8 @@ static size_t index_of(unsigned status)
     return i;
 }
 
-void metrics_request(size_t route, enum operation operation, unsigned status, int64_t since)
+void metrics_request(size_t route, enum operation operation, unsigned status,
+                     int64_t since)
 {
     struct requests *requests = &copies[copy()].requests[route][operation];
 
@@ -166,7 +169,8 @@ void metrics_add(struct metrics_times *all, const struct metrics_times *one)
         all->buckets[i] += one->buckets[i];
 }
 
-void metrics_requests(size_t route, enum operation operation, struct metrics_requests *out)
+void metrics_requests(size_t route, enum operation operation,
+                      struct metrics_requests *out)
 {
     *out = (struct metrics_requests){.statuses = {0}};
     for (size_t i = 0; i < COPIES; i++) {

@@ -18,8 +18,8 @@ void metrics_sheet_close(struct metrics_sheet *sheet)
     putc(']', sheet->out);
 }
 
-void metrics_sheet_begin(struct metrics_sheet *sheet, const char *name, enum metrics_kind kind,
-                         const char *help)
+void metrics_sheet_begin(struct metrics_sheet *sheet, const char *name,
+                         enum metrics_kind kind, const char *help)
 {
     sheet->name = name;
     sheet->kind = kind;
@@ -32,7 +32,7 @@ static void put_number(const struct metrics_sheet *sheet, double number)
     fprintf(sheet->out, "%.15g", number);
 }
 
-/* Escaped as both formats have it. */
+/* Escaped as both formats have it, which do so with these three and no more. */
 static void put_quoted(const struct metrics_sheet *sheet, const char *text)
 {
     putc('"', sheet->out);
@@ -42,16 +42,18 @@ static void put_quoted(const struct metrics_sheet *sheet, const char *text)
         else if (*text == '"' || *text == '\\')
             fprintf(sheet->out, "\\%c", *text);
         else
-            putc(*text, sheet->out);
+            putc((unsigned char)*text < 0x20 ? ' ' : *text, sheet->out);
     }
     putc('"', sheet->out);
 }
 
 /* name="value",… or "name":"value",… */
-static void put_labels(const struct metrics_sheet *sheet, const struct metrics_label labels[])
+static void put_labels(const struct metrics_sheet *sheet,
+                       const struct metrics_label labels[])
 {
     for (size_t i = 0; labels && labels[i].name; i++) {
-        fprintf(sheet->out, sheet->is_prometheus ? "%s%s=" : "%s\"%s\":", i > 0 ? "," : "",
+        fprintf(sheet->out,
+                sheet->is_prometheus ? "%s%s=" : "%s\"%s\":", i > 0 ? "," : "",
                 labels[i].name);
         put_quoted(sheet, labels[i].value);
     }
@@ -65,8 +67,9 @@ static void put_name(const struct metrics_sheet *sheet)
 }
 
 /* One line. bound: of a bucket, or NULL. */
-static void put_line(const struct metrics_sheet *sheet, const char *suffix, const struct metrics_label labels[],
-                     const char *bound, double number)
+static void put_line(const struct metrics_sheet *sheet, const char *suffix,
+                     const struct metrics_label labels[], const char *bound,
+                     double number)
 {
     put_name(sheet);
     fputs(suffix, sheet->out);
@@ -104,7 +107,8 @@ static void put_member(const struct metrics_sheet *sheet, const char *name, doub
     putc(',', sheet->out);
 }
 
-static void end_json(const struct metrics_sheet *sheet, const struct metrics_label labels[])
+static void end_json(const struct metrics_sheet *sheet,
+                     const struct metrics_label labels[])
 {
     fputs("\"Labels\":{", sheet->out);
     put_labels(sheet, labels);
@@ -112,15 +116,16 @@ static void end_json(const struct metrics_sheet *sheet, const struct metrics_lab
 }
 
 /* What Vault says of a number of samples. */
-static void put_statistics(const struct metrics_sheet *sheet, const struct metrics_times *times,
-                           double unit)
+static void put_statistics(const struct metrics_sheet *sheet,
+                           const struct metrics_times *times, double unit)
 {
     double count = (double)times->count, mean = times->count > 0 ? times->sum / count : 0;
     double variance =
         times->count > 1 ? (times->squares - times->sum * mean) / (count - 1) : 0;
 
     put_member(sheet, "Count", count);
-    put_member(sheet, "Rate", sheet->seconds > 0 ? times->sum * unit / sheet->seconds : 0);
+    put_member(sheet, "Rate",
+               sheet->seconds > 0 ? times->sum * unit / sheet->seconds : 0);
     put_member(sheet, "Sum", times->sum * unit);
     put_member(sheet, "Min", times->least * unit);
     put_member(sheet, "Max", times->most * unit);
@@ -129,12 +134,15 @@ static void put_statistics(const struct metrics_sheet *sheet, const struct metri
 }
 
 /* Counters are raised by one each time. */
-void metrics_sheet_number(struct metrics_sheet *sheet, const struct metrics_label labels[],
-                          double number)
+void metrics_sheet_number(struct metrics_sheet *sheet,
+                          const struct metrics_label labels[], double number)
 {
     double one = number > 0;
-    const struct metrics_times raised = {.count = (uint64_t)number, .sum = number,
-                                         .squares = number, .least = one, .most = one};
+    const struct metrics_times raised = {.count = (uint64_t)number,
+                                         .sum = number,
+                                         .squares = number,
+                                         .least = one,
+                                         .most = one};
 
     begin_sample(sheet);
     if (sheet->is_prometheus) {
@@ -148,7 +156,8 @@ void metrics_sheet_number(struct metrics_sheet *sheet, const struct metrics_labe
     end_json(sheet, labels);
 }
 
-static void put_buckets(const struct metrics_sheet *sheet, const struct metrics_label labels[],
+static void put_buckets(const struct metrics_sheet *sheet,
+                        const struct metrics_label labels[],
                         const struct metrics_times *times)
 {
     uint64_t below = 0;
