@@ -383,8 +383,8 @@ static const char *const sudo_paths[] = {
 static bool has_pattern(const char *path, const char *pattern)
 {
     for (; *pattern && strcmp(pattern, "*") != 0; pattern++) {
-        size_t segment = strcspn(path, "/");
-        if (*pattern == '+' && segment > 0)
+        size_t segment = *pattern == '+' ? strcspn(path, "/") : 0;
+        if (segment > 0)
             path += segment;
         else if (*pattern != *path++)
             return false;
