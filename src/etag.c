@@ -44,7 +44,8 @@ bool etag_is_named(const char *if_none_match, const char *tag)
         size_t length = quoted_length(one);
         if (length == 0 && *next != ',') /* an element of a list may be empty */
             return false;
-        named = named || (length > 0 && length == strlen(wanted) && memcmp(one, wanted, length) == 0);
+        named = named || (length > 0 && length == strlen(wanted) &&
+                          memcmp(one, wanted, length) == 0);
         next = skip_blanks(length > 0 ? one + length : next);
         if (*next && *next != ',')
             return false;

@@ -7,8 +7,9 @@
 
 #include <stdbool.h>
 
-/* Whether what If-None-Match says (NULL: it was not sent) names a tag, by the weak comparison: `*`, or
- * one of a list. What is not well-formed is as if it had not been sent. tag is well-formed. */
+/* Whether what If-None-Match says (NULL: it was not sent) names a tag, by the weak
+ * comparison: `*`, or one of a list. What is not well-formed is as if it had not been
+ * sent. tag is well-formed. */
 bool etag_is_named(const char *if_none_match, const char *tag);
 
 #endif

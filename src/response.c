@@ -208,7 +208,8 @@ static bool make_tag(char tag[static TAG_SIZE], const struct response *response,
 
     if (!response->is_tagged || response->is_bare || response->repeats)
         return false;
-    if (!known && !secret_hash(hash, body->pieces[body->data].bytes, body->pieces[body->data].length))
+    if (!known && !secret_hash(hash, body->pieces[body->data].bytes,
+                               body->pieces[body->data].length))
         return false;
     char *next = stpcpy(tag, "W/\"");
     for (size_t i = 0; i < TAG_HASH; i++) {
@@ -229,8 +230,8 @@ static void send_header(const struct output *output, const char *name, const cha
 }
 
 /* X-Vault-Namespace comes back as it was sent, whatever the status; where request->named is
- * set, request.c saw that it is letters, digits and a few signs. A 304 says nothing of the body that
- * it has not. */
+ * set, request.c saw that it is letters, digits and a few signs. A 304 says nothing of the body
+ * that it has not. */
 static void send_headers(const struct output *output, unsigned status, const char *content_type,
                          const char *tag, const struct request *request, size_t length)
 {

@@ -9,8 +9,8 @@
 #include <string.h>
 
 enum {
-    MEAN = 256,           /* runtimes of a chunk */
-    CONTENT_EXTRA = 512,  /* more than an entry takes beside its content */
+    MEAN = 256,          /* runtimes of a chunk */
+    CONTENT_EXTRA = 512, /* more than an entry takes beside its content */
 };
 
 /* A runtime of a chunk. */
@@ -21,8 +21,9 @@ struct place {
     bool opens; /* a chunk begins here, whatever is in front */
 };
 
-/* The content of a chunk's entry; a mark for each place, the type and the text follow. To look for a
- * name among marks, which lie close together, takes less time than among the names. */
+/* The content of a chunk's entry; a mark for each place, the type and the text follow. To
+ * look for a name among marks, which lie close together, takes less time than among the
+ * names. */
 struct chunk {
     unsigned char hash[RUNTIME_LIST_HASH]; /* of the text */
     uint32_t count;
@@ -37,7 +38,8 @@ struct key {
     size_t type_length, name_length;
 };
 
-/* Of a name: of it depends whether a chunk begins there, so it is the same in every worker. */
+/* Of a name: of it depends whether a chunk begins there, so it is the same in every
+ * worker. */
 static uint64_t hash_of(const char *name, size_t length)
 {
     static const struct hash_seed seed = {0x72756e74696d6573, 0x6361746564000001};
@@ -80,7 +82,8 @@ static struct key key_at(const struct chunk *chunk, size_t index)
                         chunk->type_length, place->name_length};
 }
 
-static int compare_bytes(const char *one, size_t one_length, const char *other, size_t other_length)
+static int compare_bytes(const char *one, size_t one_length, const char *other,
+                         size_t other_length)
 {
     int order = memcmp(one, other, one_length < other_length ? one_length : other_length);
 
@@ -89,16 +92,19 @@ static int compare_bytes(const char *one, size_t one_length, const char *other, 
 
 static int compare(const struct key *one, const struct key *other)
 {
-    int order = compare_bytes(one->type, one->type_length, other->type, other->type_length);
+    int order =
+        compare_bytes(one->type, one->type_length, other->type, other->type_length);
 
     return order != 0 ? order
-                      : compare_bytes(one->name, one->name_length, other->name, other->name_length);
+                      : compare_bytes(one->name, one->name_length, other->name,
+                                      other->name_length);
 }
 
 static bool has_type(const struct chunk *chunk, const char *type)
 {
     return !type || !*type ||
-           (chunk->type_length == strlen(type) && memcmp(type_of(chunk), type, chunk->type_length) == 0);
+           (chunk->type_length == strlen(type) &&
+            memcmp(type_of(chunk), type, chunk->type_length) == 0);
 }
 
 struct runtime_range runtime_list_range(const struct runtime_list *list, const char *type)
@@ -120,7 +126,8 @@ struct runtime_range runtime_list_range(const struct runtime_list *list, const c
     return range;
 }
 
-const char *runtime_list_text(const struct runtime_list *list, size_t index, size_t *length)
+const char *runtime_list_text(const struct runtime_list *list, size_t index,
+                              size_t *length)
 {
     const struct chunk *chunk = chunk_of(list, index);
 
@@ -134,7 +141,8 @@ static struct key first_key(const struct runtime_list *list, size_t index)
 }
 
 /* The last chunk that does not begin behind the key; the first where all do. */
-static const struct chunk *chunk_around(const struct runtime_list *list, const struct key *key)
+static const struct chunk *chunk_around(const struct runtime_list *list,
+                                        const struct key *key)
 {
     size_t low = 0, high = list->count;
 
@@ -164,7 +172,8 @@ const char *runtime_list_find(const struct runtime_list *list, const char *type,
     if (list->count == 0)
         return NULL;
     const struct chunk *chunk = chunk_around(list, &key);
-    const uint32_t *marks = marks_of(chunk), mark = mark_of(hash_of(name, key.name_length));
+    const uint32_t *marks = marks_of(chunk),
+                   mark = mark_of(hash_of(name, key.name_length));
     for (size_t i = 0; i < chunk->count; i++) {
         if (marks[i] != mark)
             continue;
@@ -251,8 +260,8 @@ struct runtime_list_builder {
     struct heap content; /* of the last one that was closed; to be used again */
 };
 
-struct runtime_list_builder *runtime_list_builder_new(struct cache *cache, size_t keep_bytes,
-                                                      const char *type)
+struct runtime_list_builder *runtime_list_builder_new(struct cache *cache,
+                                                      size_t keep_bytes, const char *type)
 {
     struct runtime_list_builder *builder = calloc(1, sizeof *builder);
 
@@ -291,8 +300,8 @@ void runtime_list_builder_free(struct runtime_list_builder *builder)
     if (!builder)
         return;
     drop_chunks(builder);
-    struct heap *heaps[] = {&builder->chunks, &builder->hashes, &builder->places, &builder->text,
-                            &builder->content};
+    struct heap *heaps[] = {&builder->chunks, &builder->hashes, &builder->places,
+                            &builder->text, &builder->content};
     for (size_t i = 0; i < sizeof heaps / sizeof *heaps; i++)
         free(heaps[i]->memory);
     free(builder);
@@ -364,14 +373,16 @@ static bool close_chunk(struct runtime_list_builder *builder)
     builder->places.used = builder->text.used = 0;
     if (!builder->sums.kept)
         return true;
-    struct cache_entry *entry = cache_entry_new(
-        builder->cache, NULL, 0, NULL, 0,
-        &(struct cache_content){.bytes = builder->content.memory, .size = builder->content.used});
+    struct cache_entry *entry =
+        cache_entry_new(builder->cache, NULL, 0, NULL, 0,
+                        &(struct cache_content){.bytes = builder->content.memory,
+                                                .size = builder->content.used});
     return entry && push(builder, entry);
 }
 
 /* Whether what comes next begins a chunk. */
-static bool begins(const struct runtime_list_builder *builder, const struct key *key, bool opens)
+static bool begins(const struct runtime_list_builder *builder, const struct key *key,
+                   bool opens)
 {
     return opens || key->type_length != builder->type_length ||
            memcmp(key->type, builder->type, key->type_length) != 0;
@@ -400,7 +411,8 @@ static bool reopen(struct runtime_list_builder *builder)
 }
 
 /* Makes ready for a runtime of that key. */
-static bool prepare(struct runtime_list_builder *builder, const struct key *key, bool opens)
+static bool prepare(struct runtime_list_builder *builder, const struct key *key,
+                    bool opens)
 {
     if (!begins(builder, key, opens))
         return reopen(builder);
@@ -438,10 +450,12 @@ static bool add_chunk(struct runtime_list_builder *builder, struct cache_entry *
         return false;
     if (!whole)
         return add_places(builder, chunk);
-    return sum_up(builder, chunk) && (!builder->sums.kept || push(builder, cache_hold(entry)));
+    return sum_up(builder, chunk) &&
+           (!builder->sums.kept || push(builder, cache_hold(entry)));
 }
 
-static bool add_place(struct runtime_list_builder *builder, const struct chunk *chunk, size_t index)
+static bool add_place(struct runtime_list_builder *builder, const struct chunk *chunk,
+                      size_t index)
 {
     struct place place = chunk->places[index];
     struct key key = key_at(chunk, index);
@@ -513,7 +527,8 @@ static int compare_change(const struct changes *changes, const struct key *key)
 static bool add_changes(struct runtime_list_builder *builder, struct changes *changes,
                         const struct key *before)
 {
-    for (; changes->has_row && (!before || compare_change(changes, before) < 0); advance(changes)) {
+    for (; changes->has_row && (!before || compare_change(changes, before) < 0);
+         advance(changes)) {
         if (changes->row.json_length > 0 && !runtime_list_add(builder, &changes->row))
             return false;
     }
@@ -538,8 +553,8 @@ static bool merge_chunk(struct runtime_list_builder *builder, struct changes *ch
     return true;
 }
 
-bool runtime_list_merge(struct runtime_list_builder *builder, const struct runtime_list *older,
-                        const char *text)
+bool runtime_list_merge(struct runtime_list_builder *builder,
+                        const struct runtime_list *older, const char *text)
 {
     struct changes changes = {.text = text};
 
@@ -561,7 +576,8 @@ bool runtime_list_merge(struct runtime_list_builder *builder, const struct runti
 bool runtime_list_end(struct runtime_list_builder *builder, struct runtime_sums *sums)
 {
     if (!close_chunk(builder) ||
-        !secret_hash(builder->sums.hash, builder->hashes.memory ? builder->hashes.memory : "",
+        !secret_hash(builder->sums.hash,
+                     builder->hashes.memory ? builder->hashes.memory : "",
                      builder->hashes.used))
         return false;
     *sums = builder->sums;
@@ -596,10 +612,12 @@ struct runtime_moment runtime_list_moment(const struct runtime_list *list)
 
 struct cache_entry *runtime_list_entry(struct runtime_list_builder *builder,
                                        const struct cache_key *key, uint64_t ticket,
-                                       uint32_t topic, const struct runtime_moment *moment)
+                                       uint32_t topic,
+                                       const struct runtime_moment *moment)
 {
-    size_t size = sizeof(struct runtime_list) + builder->chunks.used + strlen(moment->snapshot) +
-                  strlen(moment->server) + strlen(moment->clock) + 3;
+    size_t size = sizeof(struct runtime_list) + builder->chunks.used +
+                  strlen(moment->snapshot) + strlen(moment->server) +
+                  strlen(moment->clock) + 3;
     struct runtime_list *list = malloc(size);
 
     if (!list)

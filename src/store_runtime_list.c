@@ -17,12 +17,12 @@
 #include <time.h>
 
 enum {
-    GATHERED = 4 * 1024 * 1024, /* bytes of a list that is not kept, which is still read only once */
-    PAGE_ROWS = 16384,          /* as the statement has it */
-    LONG_READINGS = 2,          /* of lists of more than a page, at once */
-    LONG_WAITING = 8,           /* threads that wait for their turn at one, ... */
-    LONG_WAIT_S = 5,            /* ... for so long */
-    LONG_MS = 20 * 1000,        /* that one may take then, instead of what other requests may */
+    GATHERED = 4 << 20,  /* bytes of a list that is not kept and still read only once */
+    PAGE_ROWS = 16384,   /* as the statement has it */
+    LONG_READINGS = 2,   /* of lists of more than a page, at once */
+    LONG_WAITING = 8,    /* threads that wait for their turn at one, ... */
+    LONG_WAIT_S = 5,     /* ... for so long */
+    LONG_MS = 20 * 1000, /* that one may take then, instead of what other requests may */
 };
 
 static const char head_text[] = "{\"runtimes\":[", tail_text[] = "]}";
@@ -57,7 +57,9 @@ struct kept_source {
 
 static size_t length_of(size_t count, size_t length)
 {
-    return strlen(head_text) + length - (count > 0) + strlen(tail_text); /* no comma before the first */
+    size_t no_comma = count > 0; /* before the first */
+
+    return strlen(head_text) + length - no_comma + strlen(tail_text);
 }
 
 static bool next_kept(struct source *source, const char **bytes, size_t *length,
@@ -128,9 +130,11 @@ bool store_runtime_find(const struct credential *credential, const struct cache_
     struct cache *cache = credential->cache;
     struct cache_entry *entry = last_list(cache, namespace_id);
 
-    if (entry && cache_still_says(entry, view, cache_topic_runtime(cache, namespace_id, what->type,
-                                                                   what->name)))
-        object->text = runtime_list_find(cache_bytes(entry), what->type, what->name, &object->length);
+    uint32_t topic = cache_topic_runtime(cache, namespace_id, what->type, what->name);
+
+    if (entry && cache_still_says(entry, view, topic))
+        object->text =
+            runtime_list_find(cache_bytes(entry), what->type, what->name, &object->length);
     if (!object->text) {
         cache_release(entry);
         return false;
@@ -140,7 +144,7 @@ bool store_runtime_find(const struct credential *credential, const struct cache_
     return true;
 }
 
-/* The caller and the list from memory. FAILED with *err; OPEN: the list is not in it, or the caller. */
+/* The caller and the list from memory. OPEN: one of them is not in it. */
 static enum outcome recall(struct loading *loading, const struct cache_view *view,
                            struct error *err)
 {
@@ -206,7 +210,8 @@ static const struct db_statement page_statement = {
     .name = "runtime_list_page",
     .parameters = PAGE_PARAMETERS,
     .sql = STORE_CALLER_SELECT
-           ", (SELECT string_agg(page.type || E'\\t' || page.name || E'\\t' || row_to_json(page), E'\\n')"
+           ", (SELECT string_agg(page.type || E'\\t' || page.name || E'\\t' || row_to_json(page),"
+           "                     E'\\n')"
            "     FROM (SELECT " KEYS
            "             FROM runtime_catalog.runtime AS runtime"
            "            WHERE runtime.namespace_id = caller.namespace_id"
@@ -215,9 +220,10 @@ static const struct db_statement page_statement = {
            "            LIMIT 16384) AS page)" MOMENT STORE_CALLER_FROM,
 };
 
-/* The same of every runtime that was changed since a moment, without JSON where there is none any more.
- * Null: nobody knows what was changed, or the server is not the one that was asked at that moment
- * and has not crashed since. A crash ends all backends, so whoever was there before has seen none. */
+/* The same of every runtime that was changed since a moment, without JSON where there is none any
+ * more. Null: nobody knows what was changed, or the server is not the one that was asked at that
+ * moment and has not crashed since. A crash ends all backends, so whoever was there before has
+ * seen none. */
 static const struct db_statement changes_statement = {
     .name = "runtime_list_changes",
     .parameters = CHANGES_PARAMETERS,
@@ -228,11 +234,13 @@ static const struct db_statement changes_statement = {
            "        AND pg_postmaster_start_time() = $8::timestamptz"
            "        AND (SELECT extract(epoch FROM activity.backend_start) <= $9::numeric"
            "               FROM pg_stat_get_activity(pg_backend_pid()) AS activity)"
-           "        AND (SELECT count(*) <= 10000 AND coalesce(bool_and(change.namespace_id IS NOT NULL), true)"
+           "        AND (SELECT count(*) <= 10000" /* as LEASE_CHANGES_MAX */
+           "                AND coalesce(bool_and(change.namespace_id IS NOT NULL), true)"
            "               FROM change)"
            "  THEN (SELECT coalesce(string_agg(changed.type || E'\\t' || changed.name || E'\\t'"
            "                                   || coalesce(changed.json::text, ''), E'\\n'"
-           "                                   ORDER BY changed.type COLLATE \"C\", changed.name COLLATE \"C\"), '')"
+           "                                   ORDER BY changed.type COLLATE \"C\","
+           "                                            changed.name COLLATE \"C\"), '')"
            "          FROM (SELECT key.type, key.name,"
            "                       (SELECT row_to_json(row)"
            "                          FROM (SELECT " KEYS
@@ -240,7 +248,8 @@ static const struct db_statement changes_statement = {
            "                                 WHERE runtime.namespace_id = caller.namespace_id"
            "                                   AND runtime.type = key.type"
            "                                   AND runtime.name = key.name) AS row) AS json"
-           "                  FROM (SELECT DISTINCT change.key->>'type' AS type, change.key->>'name' AS name"
+           "                  FROM (SELECT DISTINCT change.key->>'type' AS type,"
+           "                                        change.key->>'name' AS name"
            "                          FROM change"
            "                         WHERE change.table_name = 'runtime'"
            "                           AND change.namespace_id = caller.namespace_id) AS key)"
@@ -257,8 +266,8 @@ static struct runtime_moment moment_of(const struct db_result *result)
     };
 }
 
-/* Reads the caller of an answer, and from here on the token's use is taken. DONE: there is nobody to
- * have a list. */
+/* Reads the caller of an answer, and from here on the token's use is taken. DONE: there is nobody
+ * to have a list. */
 static enum outcome read_caller(struct loading *loading, uint64_t ticket,
                                 const struct db_result *result, bool *keeps, struct error *err)
 {
@@ -292,7 +301,8 @@ static enum outcome merge(struct loading *loading, struct cache_entry *last, con
     return outcome;
 }
 
-/* The list as the answer has it. One that is as it was stays where it is: polls have confirmed it. */
+/* The list as the answer has it. One that is as it was stays where it is: polls have confirmed
+ * it. */
 static enum outcome follow(struct loading *loading, struct cache_entry *last, uint64_t ticket,
                            const struct db_result *result, struct error *err)
 {
@@ -465,7 +475,8 @@ struct read_source {
 
 static bool is_wanted(const struct runtime_row *row, const char *type)
 {
-    return !*type || (row->type_length == strlen(type) && memcmp(row->type, type, row->type_length) == 0);
+    return !*type ||
+           (row->type_length == strlen(type) && memcmp(row->type, type, row->type_length) == 0);
 }
 
 /* The rows of a page, as they are sent. False with *err. */
@@ -570,7 +581,8 @@ static enum outcome read_pages(struct loading *loading, struct db_snapshot *snap
     return outcome;
 }
 
-/* Answers with what is read once more, while it is sent; snapshot and turn are the object's then. */
+/* Answers with what is read once more, while it is sent; snapshot and turn are the object's
+ * then. */
 static enum outcome send_later(struct loading *loading, struct db_snapshot *snapshot,
                                const struct runtime_sums *sums, struct error *err)
 {

@@ -27,7 +27,8 @@ static int make(void **state)
     struct error err;
 
     (void)state;
-    cache = cache_new(&(struct cache_options){.max_bytes = 256 << 20, .max_staleness_ms = 1000}, &err);
+    cache = cache_new(
+        &(struct cache_options){.max_bytes = 256 << 20, .max_staleness_ms = 1000}, &err);
     return cache ? 0 : -1;
 }
 
@@ -38,7 +39,8 @@ static int destroy(void **state)
     return 0;
 }
 
-/* What there is: by number a value, or -1; two types, of which the second begins at half. */
+/* What there is: by number a value, or -1; two types, of which the second begins at half.
+ */
 static int model[NAMES];
 static char text[TEXT_MAX], expected[TEXT_MAX];
 
@@ -60,7 +62,9 @@ static size_t write_line(char *out, size_t number)
     name_of(name, number);
     if (model[number] < 0)
         return (size_t)sprintf(out, "%s\t%s\t\n", type_of(number), name);
-    return (size_t)sprintf(out, "%s\t%s\t{\"cgroup_parent\":\"<\\\"name\\\":\\\"x\",\"cpu_nanos\":%d,\"name\":\"%s\"}\n",
+    return (size_t)sprintf(out,
+                           "%s\t%s\t{\"cgroup_parent\":\"<\\\"name\\\":\\\"x\",\"cpu_"
+                           "nanos\":%d,\"name\":\"%s\"}\n",
                            type_of(number), name, model[number], name);
 }
 
@@ -70,7 +74,9 @@ static size_t write_answer(char *out, size_t number)
     char name[16];
 
     name_of(name, number);
-    return (size_t)sprintf(out, ",{\"cgroup_parent\":\"\\u003c\\\"name\\\":\\\"x\",\"cpu_nanos\":%d,\"name\":\"%s\"}",
+    return (size_t)sprintf(out,
+                           ",{\"cgroup_parent\":\"\\u003c\\\"name\\\":\\\"x\",\"cpu_"
+                           "nanos\":%d,\"name\":\"%s\"}",
                            model[number], name);
 }
 
@@ -146,10 +152,12 @@ static void expect_model(const struct runtime_list *list, const char *type)
     assert_int_equal(at, used);
 }
 
-static void expect_same_hash(const struct runtime_list *one, const struct runtime_list *other)
+static void expect_same_hash(const struct runtime_list *one,
+                             const struct runtime_list *other)
 {
     unsigned char hashes[2][RUNTIME_LIST_HASH];
-    struct runtime_range range = runtime_list_range(one, NULL), other_range = runtime_list_range(other, NULL);
+    struct runtime_range range = runtime_list_range(one, NULL),
+                         other_range = runtime_list_range(other, NULL);
 
     assert_true(runtime_list_hash(hashes[0], one, &range));
     assert_true(runtime_list_hash(hashes[1], other, &other_range));
@@ -164,7 +172,8 @@ static void merging_gives_what_reading_gives(void **state)
         model[i] = rand() % 2 ? -1 : rand() % 1000;
     struct cache_entry *list = build();
     for (int round = 0; round < ROUNDS; round++) {
-        struct runtime_list_builder *builder = runtime_list_builder_new(cache, KEEP, NULL);
+        struct runtime_list_builder *builder =
+            runtime_list_builder_new(cache, KEEP, NULL);
         change_some();
         assert_true(runtime_list_merge(builder, cache_bytes(list), text));
         struct cache_entry *merged = entry_of(builder), *fresh = build();
@@ -239,7 +248,8 @@ static void sums_are_the_same_without_a_list(void **state)
         model[i] = i % 5 == 0 ? -1 : (int)i;
     struct cache_entry *entry = build();
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-        struct runtime_list_builder *builder = runtime_list_builder_new(cache, 100000, types[i]);
+        struct runtime_list_builder *builder =
+            runtime_list_builder_new(cache, 100000, types[i]);
         struct runtime_range range = runtime_list_range(cache_bytes(entry), types[i]);
         unsigned char hash[RUNTIME_LIST_HASH];
         const char *next = text;
@@ -275,7 +285,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(merging_gives_what_reading_gives, make, destroy),
-        cmocka_unit_test_setup_teardown(one_change_leaves_the_other_chunks, make, destroy),
+        cmocka_unit_test_setup_teardown(one_change_leaves_the_other_chunks, make,
+                                        destroy),
         cmocka_unit_test_setup_teardown(each_is_found_and_nothing_else, make, destroy),
         cmocka_unit_test_setup_teardown(sums_are_the_same_without_a_list, make, destroy),
         cmocka_unit_test_setup_teardown(the_moment_is_kept_with_the_list, make, destroy),
