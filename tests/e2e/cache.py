@@ -124,7 +124,8 @@ def check_writes(s, a, b):
             ("list", CATALOG + "?list=true", lambda: a.set("zlast", 1), lambda body: body["data"]["runtimes"][-1]["name"] == "zlast"),
             ("list of plugins", "/v1/sys/plugins/catalog/secret?list=true", lambda: a.ask("PUT", PLUGIN + "zp", {"sha256": SHA, "command": "z"}),
              lambda body: body["data"]["keys"][-1] == "zp")):
-        b.warm("GET", path)
+        for worker in (a, b):
+            worker.warm("GET", path)
         change()
         s.tap.ok(expected(a.ask("GET", path)[1]), f"a {name} has at once what the same worker wrote")
         s.tap.equal(until(STALENESS, lambda: expected(b.ask("GET", path)[1]), True), [],  # pylint: disable=cell-var-from-loop
