@@ -150,10 +150,10 @@ bool audit_response(struct audit *audit, struct audit_pair *pair, const struct c
     struct json_text response = {.bytes = NULL};
     struct audit_style style;
 
-    if (pair->auth.used > 0 && get_style(audit, call->db, &style, !done, err)) {
+    if (pair->auth.used > 0 && !pair->broken && get_style(audit, call->db, &style, !done, err)) {
         audit_record_response(&response, &style, call, done);
         const char *why = record(audit, pair, &response, done ? NULL : err->text);
-        if (why && !pair->broken)
+        if (why)
             done = refuse(err, done ? "the request was done, but its answer could not be recorded"
                                     : "the answer could not be recorded", why);
     }

@@ -38,7 +38,7 @@ bool audit_reopen(struct audit *audit, struct error *err) __attribute__((warn_un
 /* What the two records of a request have in common, from the one to the other. */
 struct audit_pair {
     struct json_text auth, request; /* empty: nothing is to be recorded */
-    bool broken;                    /* the first could not be written, and *err says so */
+    bool broken; /* the first could not be written, and *err says so: there is no second */
 };
 
 /* Records the request before it is handled: with *err if it is not admitted. Returns whether it

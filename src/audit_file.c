@@ -4,6 +4,10 @@
  * a part of, because it is full: the part is cut off again, and while one process may have to do
  * so no other may append. Hence the lock, which every process takes for every line. A part that
  * nobody could cut off, of a process that was killed, ends where the next line begins.
+ *
+ * flock(2) asks no more than a descriptor: whoever may read a file can lock it. So it is not the
+ * log that is locked but a file beside it, which its owner alone can open. The worker waits for
+ * it for a moment only, its own threads included, and no longer while nobody lets go.
  */
 #include "audit_file.h"
 
@@ -12,20 +16,26 @@
 #include <libgen.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { PATIENCE_MS = 2000 }; /* for another process that holds the lock */
+enum {
+    PATIENCE_MS = 2000, /* for other threads and other processes, together */
+    SHORT_MS = 20,      /* for other processes, once one has not let go */
+};
 
 struct audit_file {
-    char *path;
+    char *path, *lock_path;
     mode_t mode;
-    pthread_mutex_t mutex; /* guards fd, and is held while a line is appended */
-    int fd;
+    pthread_mutex_t mutex; /* guards what follows, and is held while a line is appended */
+    int fd, lock;          /* lock: -1 where nothing is to be cut off, of a device */
+    bool stuck;            /* the last line did not get the lock */
 };
 
 static bool fail(struct error *err, const char *path)
@@ -60,26 +70,72 @@ static int open_path(const char *path, mode_t mode)
     return -1;
 }
 
+/* NULL: no memory. */
+static char *lock_path_of(const char *path)
+{
+    static const char suffix[] = ".lock";
+    char *lock_path = malloc(strlen(path) + sizeof suffix);
+
+    return lock_path ? strcat(strcpy(lock_path, path), suffix) : NULL;
+}
+
+/* Nobody else's to open, whatever the mode of the log, and whoever made it. -1 with errno. */
+static int open_lock(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK, 0600);
+
+    if (fd >= 0)
+        fchmod(fd, 0600);
+    return fd;
+}
+
+static void close_any(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+/* The mutex is held, or nobody has the file yet. False with errno, and *failed is what it is about;
+ * the files stay the old ones. */
+static bool reopen(struct audit_file *file, const char **failed)
+{
+    struct stat status;
+    int fd = open_path(file->path, file->mode), lock = -1;
+    bool is_device = fd >= 0 && fstat(fd, &status) == 0 && S_ISCHR(status.st_mode);
+
+    *failed = fd < 0 ? file->path : file->lock_path;
+    if (fd < 0 || (!is_device && (lock = open_lock(file->lock_path)) < 0)) {
+        int reason = errno;
+        close_any(fd);
+        errno = reason;
+        return false;
+    }
+    close_any(file->fd);
+    close_any(file->lock);
+    file->fd = fd;
+    file->lock = lock;
+    return true;
+}
+
 struct audit_file *audit_file_open(const char *path, mode_t mode, struct error *err)
 {
     struct audit_file *file = calloc(1, sizeof *file);
-    char *copy = strdup(path);
+    const char *failed;
 
-    if (!file || !copy) {
+    if (!file) {
         error_exhausted(err);
-        goto failed;
+        return NULL;
     }
-    *file = (struct audit_file){.path = copy, .mode = mode, .fd = open_path(path, mode)};
-    if (file->fd < 0) {
-        fail(err, path);
-        goto failed;
-    }
+    *file = (struct audit_file){.path = strdup(path), .lock_path = lock_path_of(path),
+                                .mode = mode, .fd = -1, .lock = -1};
     pthread_mutex_init(&file->mutex, NULL);
-    return file;
-
-failed:
-    free(copy);
-    free(file);
+    if (file->path && file->lock_path && reopen(file, &failed))
+        return file;
+    if (file->path && file->lock_path)
+        fail(err, failed);
+    else
+        error_exhausted(err);
+    audit_file_close(file);
     return NULL;
 }
 
@@ -87,70 +143,105 @@ void audit_file_close(struct audit_file *file)
 {
     if (!file)
         return;
-    close(file->fd);
+    close_any(file->fd);
+    close_any(file->lock);
     pthread_mutex_destroy(&file->mutex);
     free(file->path);
+    free(file->lock_path);
     free(file);
+}
+
+/* Whether there is something fit to append to, or a folder to make it in. *device: it needs no lock.
+ * False with errno. */
+static bool can_have(const char *path, bool *device)
+{
+    struct stat status;
+    bool exists = stat(path, &status) == 0;
+    char *copy = NULL;
+
+    *device = exists && S_ISCHR(status.st_mode);
+    if (exists)
+        return is_fit(&status) && access(path, R_OK | W_OK) == 0;
+    bool can = errno == ENOENT && (copy = strdup(path)) && access(dirname(copy), W_OK | X_OK) == 0;
+    free(copy); /* which leaves errno alone */
+    return can;
 }
 
 bool audit_file_check(const char *path, struct error *err)
 {
-    struct stat status;
-    char *copy = strdup(path);
-    bool exists = stat(path, &status) == 0;
-    bool good = exists ? is_fit(&status) && access(path, R_OK | W_OK) == 0
-                       : copy && errno == ENOENT && access(dirname(copy), W_OK | X_OK) == 0;
+    char *lock_path = lock_path_of(path);
+    bool is_device, ignored, good = lock_path || error_exhausted(err);
 
-    if (!good)
-        fail(err, path);
-    free(copy);
+    if (good && !can_have(path, &is_device))
+        good = fail(err, path);
+    if (good && !is_device && !can_have(lock_path, &ignored))
+        good = fail(err, lock_path);
+    free(lock_path);
     return good;
-}
-
-/* The mutex is held. False with errno. */
-static bool reopen(struct audit_file *file)
-{
-    int fd = open_path(file->path, file->mode);
-
-    if (fd < 0)
-        return false;
-    close(file->fd);
-    file->fd = fd;
-    return true;
 }
 
 bool audit_file_reopen(struct audit_file *file, struct error *err)
 {
+    const char *failed;
+
     pthread_mutex_lock(&file->mutex);
-    bool done = reopen(file) || fail(err, file->path);
+    bool done = reopen(file, &failed) || fail(err, failed);
     pthread_mutex_unlock(&file->mutex);
     return done;
 }
 
-/* False with errno: somebody else does not let go. */
-static bool lock(int fd)
+static int64_t now_ms(void)
 {
-    for (int waited_ms = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; waited_ms++) {
-        if ((errno != EWOULDBLOCK && errno != EINTR) || waited_ms == PATIENCE_MS)
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+}
+
+/* Waits for the threads before. False with errno. */
+static bool take_turn(struct audit_file *file, int64_t until_ms)
+{
+    struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+
+    errno = pthread_mutex_clocklock(&file->mutex, CLOCK_MONOTONIC, &until);
+    return errno == 0;
+}
+
+/* False with errno: somebody else does not let go. */
+static bool lock(struct audit_file *file, int64_t until_ms)
+{
+    while (file->lock >= 0 && flock(file->lock, LOCK_EX | LOCK_NB) != 0) {
+        file->stuck = errno == EWOULDBLOCK && now_ms() >= until_ms;
+        if (file->stuck || (errno != EWOULDBLOCK && errno != EINTR))
             return false;
         poll(NULL, 0, 1);
     }
+    file->stuck = false;
     return true;
 }
 
-/* Locks the file; one that was deleted meanwhile is made anew, or its lines would go nowhere.
- * *size becomes what it has. False with errno. */
-static bool begin(struct audit_file *file, off_t *size)
+/* False with errno. *size becomes what the log has. *gone: it or its lock was deleted. */
+static bool inspect(const struct audit_file *file, off_t *size, bool *gone)
 {
-    struct stat status;
+    struct stat status, beside = {.st_nlink = 1};
 
-    if (!lock(file->fd) || fstat(file->fd, &status) != 0)
-        return false;
-    if (status.st_nlink == 0 &&
-        (!reopen(file) || !lock(file->fd) || fstat(file->fd, &status) != 0))
+    if (fstat(file->fd, &status) != 0 || (file->lock >= 0 && fstat(file->lock, &beside) != 0))
         return false;
     *size = status.st_size;
+    *gone = status.st_nlink == 0 || beside.st_nlink == 0;
     return true;
+}
+
+/* Locks; a file that was deleted meanwhile is made anew, or its lines would go nowhere. *size
+ * becomes what the log has. False with errno. */
+static bool begin(struct audit_file *file, int64_t until_ms, off_t *size)
+{
+    const char *ignored;
+    bool gone;
+
+    if (!lock(file, until_ms) || !inspect(file, size, &gone))
+        return false;
+    return !gone || (reopen(file, &ignored) && lock(file, until_ms) && inspect(file, size, &gone));
 }
 
 /* False with errno, and *written tells how much of it there is. */
@@ -188,12 +279,19 @@ static bool append(int fd, const char *line, size_t length, off_t size)
 bool audit_file_append(struct audit_file *file, const char *line, size_t length,
                        const char **why)
 {
+    int64_t until_ms = now_ms() + PATIENCE_MS;
     off_t size;
 
-    pthread_mutex_lock(&file->mutex);
-    bool done = begin(file, &size) && append(file->fd, line, length, size);
+    if (!take_turn(file, until_ms)) {
+        *why = strerror(errno);
+        return false;
+    }
+    if (file->stuck && now_ms() + SHORT_MS < until_ms)
+        until_ms = now_ms() + SHORT_MS;
+    bool done = begin(file, until_ms, &size) && append(file->fd, line, length, size);
     *why = done ? NULL : strerror(errno);
-    flock(file->fd, LOCK_UN);
+    if (file->lock >= 0)
+        flock(file->lock, LOCK_UN);
     pthread_mutex_unlock(&file->mutex);
     return done;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The file that audit records are appended to, a line each. Lines of several threads and of
- * several processes do not mix, and one that was not written whole is not there at all.
+ * several processes do not mix, and one that was not written whole is not there at all. Beside
+ * it lies an empty one, PATH.lock, of mode 0600: who may read the log cannot stop it.
  */
 #ifndef AUDIT_FILE_H
 #define AUDIT_FILE_H
@@ -24,8 +25,9 @@ void audit_file_close(struct audit_file *file); /* NULL is fine */
 /* Whether audit_file_open would succeed, as far as one can tell without making a file. */
 bool audit_file_check(const char *path, struct error *err) __attribute__((warn_unused_result));
 
-/* Appends line[length], which ends in a line feed; for any number of threads at once. False with
- * why, and the file is as it was: libc's words. */
+/* Appends line[length], which ends in a line feed; for any number of threads at once. Waits for
+ * other threads and processes for 2 s at most. False with why, and the file is as it was: libc's
+ * words. */
 bool audit_file_append(struct audit_file *file, const char *line, size_t length,
                        const char **why) __attribute__((warn_unused_result));
 

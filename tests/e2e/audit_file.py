@@ -2,6 +2,7 @@
 """The file of the audit log: what cannot be recorded is not done; lines of many threads and
 processes do not mix; rotation loses none."""
 import concurrent.futures
+import fcntl
 import os
 import re
 import resource
@@ -11,6 +12,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 
 sys.path.append(sys.path[0] + "/../lib")
 from cluster import lines_of  # noqa: E402
@@ -21,6 +23,7 @@ from records import faults, records  # noqa: E402
 REFUSED = "audit: the request could not be recorded and was refused: "
 UNTOLD = "audit: the request was done, but its answer could not be recorded: "
 SHARERS = 3
+WAITERS = 20
 
 # What -t and a start say of a path that cannot be.
 UNFIT = [("a folder that is not there", "none/audit.log", "No such file or directory"),
@@ -200,6 +203,30 @@ class Test:
         s.configure_worker()
         s.start_worker()
 
+    def run_locked(self):
+        """Who may read the log cannot stop the worker; whoever can gets it no longer than one request's patience."""
+        s, lock = self.s, self.s.folder / "audit.log.lock"
+        with open(s.audit_log, "rb") as reader:
+            fcntl.flock(reader, fcntl.LOCK_EX)
+            s.answer("while a reader holds the log locked", self.put("eeee1"), 204)
+        lock.chmod(0o644)
+        self.hang_up()
+        s.tap.equal(stat.S_IMODE(lock.stat().st_mode), 0o600, "what is locked instead nobody else may open, ever")
+        s.expect("worker", re.escape(REFUSED))
+        with open(lock, "rb") as holder, concurrent.futures.ThreadPoolExecutor(WAITERS) as pool:
+            fcntl.flock(holder, fcntl.LOCK_SH)
+            began = time.monotonic()
+            waiters = [pool.submit(self.put, "eeee2") for _ in range(WAITERS)]
+            s.tap.equal({one.result().status for one in waiters}, {500}, "while that is locked: refused")
+            took = time.monotonic() - began
+            s.tap.ok(took < 20, f"{WAITERS} requests do not wait one after the other", f"{took:.1f} s")
+            s.tap.equal(s.request("GET", "/v1/sys/health", token=None).status, 200, "and health answers")
+            s.tap.ok(self.said(REFUSED + "Resource temporarily unavailable") and not self.exists("eeee2"), "the log says why, and nothing is done")
+        s.answer("once it is let go: served", self.put("eeee2"), 204)
+        lock.unlink()
+        s.answer("one that was deleted", self.put("eeee3"), 204)
+        s.tap.ok(lock.exists(), "is made anew")
+
     def run_salt(self):
         s = self.s
         s.expect("worker", "INTERNAL: SQLSTATE 42501")
@@ -221,18 +248,24 @@ class Test:
             before = sorted(s.folder.iterdir())
             done = subprocess.run([s.folder / "bin/runtime-catalogd", "-t", "-c", s.folder / "worker.conf"], capture_output=True, text=True, check=False)
             s.tap.ok(done.returncode == 1 and f"audit file_path: {s.folder}/{path}: {reason}" in done.stderr, f"-t: {name}", done)
+        (s.folder / "fourth.log.lock").mkdir()
+        s.configure_worker(edit=lambda text: text.replace("/audit.log", "/fourth.log"))
+        done = subprocess.run([s.folder / "bin/runtime-catalogd", "-t", "-c", s.folder / "worker.conf"], capture_output=True, text=True, check=False)
+        s.tap.ok(done.returncode == 1 and f"audit file_path: {s.folder}/fourth.log.lock: Is a directory" in done.stderr, "-t: its lock is a folder", done)
+        before = sorted(s.folder.iterdir())
         s.configure_worker(edit=lambda text: text.replace("/audit.log", "/third.log"))
         done = subprocess.run([s.folder / "bin/runtime-catalogd", "-t", "-c", s.folder / "worker.conf"], capture_output=True, text=True, check=False)
         s.tap.ok(done.returncode == 0 and sorted(s.folder.iterdir()) == before, "-t makes no file", done)
         s.configure_worker()
 
 
-with stack(plan=46, site="stand-alone", bring=lambda folder: shutil.copy(CHECKOUT / "src/logrotate.conf", folder)) as s:
+with stack(plan=56, site="stand-alone", bring=lambda folder: shutil.copy(CHECKOUT / "src/logrotate.conf", folder)) as s:
     test = Test(s)
     test.run_full()
     test.run_killed()
     test.run_rotation()
     test.run_logrotate()
+    test.run_locked()
     test.run_sharing()
     test.run_salt()
     test.run_unfit()
