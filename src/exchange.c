@@ -11,6 +11,7 @@
 #include "request.h"
 #include "response.h"
 #include "route.h"
+#include "secret.h"
 #include "store_caller.h"
 #include "text.h"
 
@@ -167,8 +168,9 @@ void exchange_serve(const struct exchange *exchange, const struct input *input,
     ok = audit_request(exchange->audit, &pair, &call, ok, &err) &&
          answer(&call, &caller, &credential, exchange->unfit, &err);
     ok = audit_response(exchange->audit, &pair, &call, ok, &err);
+    bool said = err.code != ERROR_NONE; /* perhaps of a first attempt */
     if (ok)
-        error_init(&err); /* a first attempt may have failed */
+        error_init(&err);
     if (err.code == ERROR_PERMISSION_DENIED && request.token && !caller.known)
         leave_alike(began);
     unsigned status = response_send(&response, &request, &err, arena, output);
@@ -178,4 +180,6 @@ void exchange_serve(const struct exchange *exchange, const struct input *input,
 
     forget(&call, &caller);
     request_fini(&request);
+    if (said)
+        secret_wipe(&err, sizeof err); /* it may quote what a client sent for a name */
 }

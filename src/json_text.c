@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "json_text.h"
 
+#include "secret.h"
 #include "text.h"
 #include "utf8.h"
 
@@ -10,6 +11,21 @@
 
 enum { FIRST_SIZE = 2048 };
 
+/* To a larger place. A token may stand in it, by a client's mistake: nothing is left at the old one. */
+static bool move(struct json_text *text, size_t size)
+{
+    char *bytes = malloc(size);
+
+    if (!bytes)
+        return false;
+    if (text->used > 0)
+        memcpy(bytes, text->bytes, text->used);
+    secret_free(text->bytes);
+    text->bytes = bytes;
+    text->size = size;
+    return true;
+}
+
 /* Room for more bytes behind those that there are; NULL: there is none. */
 static char *reserve(struct json_text *text, size_t more)
 {
@@ -17,12 +33,8 @@ static char *reserve(struct json_text *text, size_t more)
 
     while (size - text->used < more && size <= SIZE_MAX / 2)
         size *= 2;
-    if (!text->failed && size > text->size) {
-        char *bytes = realloc(text->bytes, size);
-        text->failed = !bytes;
-        text->bytes = bytes ? bytes : text->bytes;
-        text->size = bytes ? size : text->size;
-    }
+    if (!text->failed && size > text->size)
+        text->failed = !move(text, size);
     return text->failed ? NULL : text->bytes + text->used;
 }
 
@@ -149,6 +161,6 @@ void json_text_end_line(struct json_text *text)
 
 void json_text_fini(struct json_text *text)
 {
-    free(text->bytes);
+    secret_free(text->bytes);
     *text = (struct json_text){.bytes = NULL};
 }

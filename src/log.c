@@ -144,7 +144,6 @@ static void format_line(char line[static LINE_MAX_BYTES], enum log_level level,
         text_format(line, LINE_MAX_BYTES - 1, "%s%s %s %s%s%s", priority, now, level_tags[level],
                     escaped, id ? " request_id=" : "", id ? id : "");
     strcat(line, "\n");
-    secret_mask(line, strlen(line));
 }
 
 /* One write a line. Whoever reads the log may have stopped to: the first line that finds no room
@@ -181,6 +180,7 @@ void log_write(enum log_level level, const char *format, ...)
     va_start(arguments, format);
     text_vformat(text, sizeof text, format, arguments);
     va_end(arguments);
+    secret_mask(text, strlen(text));
     format_line(line, level, text);
     put(line);
 }

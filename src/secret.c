@@ -190,6 +190,8 @@ bool secret_random(void *out, size_t size)
     return size <= INT_MAX && RAND_bytes(out, (int)size) == 1;
 }
 
+enum { MASKED_MIN = 4 }; /* digits: what a token is cut to is as little to be shown as a whole one */
+
 void secret_mask(char *text, size_t length)
 {
     char *end = text + length, *found;
@@ -200,7 +202,7 @@ void secret_mask(char *text, size_t length)
         size_t count = 0;
         while (text + count < end && memchr(digits, text[count], sizeof digits - 1))
             count++;
-        if (count >= SECRET_TOKEN_TEXT - prefix)
+        if (count >= MASKED_MIN)
             memset(text, '*', count);
     }
 }

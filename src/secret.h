@@ -49,8 +49,8 @@ bool secret_uuid(char out[static SECRET_UUID_TEXT + 1]) __attribute__((warn_unus
 /* Random bytes, from the same source. False: it failed. */
 bool secret_random(void *out, size_t size) __attribute__((warn_unused_result));
 
-/* Puts asterisks for the digits of whatever has the form of a token: for texts that are written
- * where a client may have put one by mistake, in a path or for a name. */
+/* Puts asterisks for the digits of whatever begins as a token does, be it cut: for texts that are
+ * written where a client may have put one by mistake, in a path or for a name. */
 void secret_mask(char *text, size_t length);
 
 /* Overwrites memory in a way that the compiler does not leave out. */

@@ -225,7 +225,7 @@ PLAN = (len(TOKENS) + len(WRAPPING) + len(OVERRIDE) + len(NAMESPACES) + 2 * len(
 with stack(plan=PLAN) as s:
     s.expect("nginx", "client sent", "client intended to send too large")
     s.expect("worker", "STORAGE_AWAY", r"(?i)connect|storage|database")
-    s.expect("postgresql", "FATAL:  terminating connection due to administrator command")
+    s.expect("postgresql", "FATAL:  terminating connection due to administrator command", "FATAL:  the database system is (shutting down|starting up)")
     s.register("example")
 
     for headers, status, text in token_headers(s.root_token):

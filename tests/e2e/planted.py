@@ -61,6 +61,12 @@ PLACES = [
     ("PUT", CONTAINER + "r", {}, {"oci_runtime": 1, "T": "T"}),
     ("POST", "/v1/sys/policies/acl/p", {}, {"policy": 'path "T" {'}),
     ("LIST", "/v1/T/" + CATALOG.removeprefix("/v1/"), {}, None),
+    # Long, so that what quotes it is cut, or grows in memory; some of these are cut in the middle of the token.
+    *(("GET", TOKEN + "x" * length + "/T", {}, None) for length in (100, 1900, 1970, 1980, 1990, 2000, 3500, *range(3960, 4080, 5))),
+    *(("GET", CATALOG + "?type=" + "x" * length + "T", {}, None) for length in (100, 1900, 3900)),
+    *(("POST", TOKEN + "lookup", {}, {"x" * length + "T": "token"}) for length in (100, 3000, 30000)),
+    *(("PUT", CONTAINER + "r", {}, {"oci_runtime": "x" * length + "T"}) for length in (4070, 4080, 4090)),
+    *(("POST", "/v1/sys/policies/acl/p", {}, {"policy": 'path "' + "x" * length + 'T" {'}) for length in (100, 4000)),
     ("POST", TOKEN + "revoke", {}, {"token": "T"}),
 ]
 
