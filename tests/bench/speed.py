@@ -43,9 +43,9 @@ END $$
 
 
 def read(bench, kind="plain"):
+    loop = {"worker's loop, no work": bench.load(bench.bare(program="workless"), READ, CLIENTS)} if kind == "plain" else {}
     bench.compare(f"read, {kind}", "requests/s", {
-        "nginx return": bench.load(bench.returning(), READ, CLIENTS, kind),
-        "worker's loop, no work": bench.load(bench.bare(program="workless"), READ, CLIENTS, kind),
+        "nginx return": bench.load(bench.returning(), READ, CLIENTS, kind), **loop,
         BARE: bench.load(bench.bare(), READ, CLIENTS, kind),
         "worker": bench.load(bench.ours(), READ, CLIENTS, kind)})
 
@@ -109,9 +109,10 @@ def write(bench):
     print(f"\nA write makes the worker send: {', '.join(one.name for one in made.found)}")
     for connections in (1, 8, CLIENTS):
         name = f"write, {connections} client{'s' if connections > 1 else ''}"
+        upserts = {"pgbench, bare upsert": statements(bare, "postgres"),
+                   "pgbench, with its checks": statements(checked, "postgres")} if connections == CLIENTS else {}
         samples = in_turn(ROUNDS, {
-            "pgbench, bare upsert": statements(bare, "postgres"),
-            "pgbench, with its checks": statements(checked, "postgres"),
+            **upserts,
             "pgbench, same statements": statements(made.own(1, RUNTIMES), "runtime_catalog_worker"),
             "worker": bench.load(bench.ours(), WRITE, connections)})
         show(f"{name}, writes/s", samples)
