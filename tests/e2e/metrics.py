@@ -238,7 +238,7 @@ def check_cache(s):
     after = scrape(s)
     def growth(name):
         return value(after, f"runtime_catalog_cache_{name}") - value(before, f"runtime_catalog_cache_{name}")
-    s.tap.ok(growth("hits_total") > 50 > growth("misses_total"), "fifty reads of the same mostly found something",
+    s.tap.ok(growth("hits_total") >= 25 and growth("hits_total") > growth("misses_total"), "fifty reads of the same mostly found something",
              growth("hits_total"), growth("misses_total"))
     s.tap.ok(value(after, "runtime_catalog_cache_entries") > 0 and value(after, "runtime_catalog_cache_bytes") > 100, "of which there is something")
 
@@ -331,7 +331,8 @@ def check_anybody(s, child):
 
 def check_pool(s):
     """One connection, which a write holds that waits for another one's."""
-    restart(s, storage="max_connections = 1", **ANYBODY)
+    restart(s, storage='max_connections = 1\n  pool_timeout = "25s"\n  statement_timeout = "25s"',
+            listener=ANYBODY["listener"] + '\n  request_timeout = "25s"')
     s.register("held")
     writers = [s.client.connect() for _ in range(4)]
     with s.locked("held"):
@@ -340,7 +341,7 @@ def check_pool(s):
         def numbers():
             families = scrape(s, None)
             return [value(families, f"runtime_catalog_pool_{end}") for end in ("size", "busy", "waiting")]
-        wait_for(lambda: numbers() == [1, 1, 3], 2, "three wait") # less than pool_timeout
+        wait_for(lambda: numbers() == [1, 1, 3], 20, "three wait")
     statuses = [writer.getresponse().status for writer in writers]
     for writer in writers:
         writer.close()
