@@ -35,6 +35,7 @@ bool sandbox_enter_calls(enum sandbox_calls calls, struct error *err)
 
 #else
 
+#include <fcntl.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -51,7 +52,7 @@ bool sandbox_enter_calls(enum sandbox_calls calls, struct error *err)
     X(bind) /* the resolver's netlink socket; Landlock keeps paths from being made */        \
     /* files that are read: the configuration, certificates, what the resolver and libpq     \
      * look into, libraries that they load at their first use */                             \
-    X(openat) X(open) X(pread64) X(readv) X(lseek) X(_llseek) X(getdents64)                  \
+    X(pread64) X(readv) X(lseek) X(_llseek) X(getdents64)                  \
     X(fstat) X(fstat64) X(stat) X(stat64) X(lstat) X(lstat64) X(newfstatat) X(fstatat64)     \
     X(statx) X(access) X(faccessat) X(faccessat2) X(readlink) X(readlinkat) X(getcwd)        \
     X(unlink) X(unlinkat) /* the path of a socket of our own, at the stop */                 \
@@ -98,6 +99,8 @@ static const struct {
     {SCMP_SYS(socket), 0, ALL, AF_INET}, /* PostgreSQL, name servers */
     {SCMP_SYS(socket), 0, ALL, AF_INET6},
     {SCMP_SYS(socket), 0, ALL, AF_NETLINK}, /* the resolver: which addresses are ours */
+    {SCMP_SYS(openat), 2, O_TRUNC, 0}, /* configuration, libraries, the audit log; empties none */
+    {SCMP_SYS(open), 1, O_TRUNC, 0},
     {SCMP_SYS(clone), 0, CLONE_THREAD, CLONE_THREAD}, /* a thread, and no process */
     /* No memory becomes code that was written to. */
     {SCMP_SYS(mmap), 2, PROT_EXEC, 0},

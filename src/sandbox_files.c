@@ -4,13 +4,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* All that changes a file system, as far as the first version of Landlock knows it. Later ones
- * add truncate(2) and the like, which the filter of system calls has no place for. */
+/* Known since the third version of Landlock, Linux 6.2. Before, the filter of system calls alone
+ * keeps files from being emptied. */
+#ifndef LANDLOCK_ACCESS_FS_TRUNCATE
+#define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14)
+#endif
+enum { VERSION_WITH_TRUNCATE = 3 };
+
+/* All that changes a file system, as far as the first version knows it. */
 enum {
     MAKE_AND_WRITE = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG,
     REMOVE = LANDLOCK_ACCESS_FS_REMOVE_FILE,
@@ -19,10 +26,19 @@ enum {
              LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM,
 };
 
+/* LANDLOCK_ACCESS_FS_TRUNCATE where the kernel knows it, else 0. */
+static uint64_t truncation(void)
+{
+    long version =
+        syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+
+    return version >= VERSION_WITH_TRUNCATE ? LANDLOCK_ACCESS_FS_TRUNCATE : 0;
+}
+
 static bool add_folder(int rules, const struct sandbox_folder *folder, struct error *err)
 {
     struct landlock_path_beneath_attr beneath = {
-        .allowed_access = folder->writable ? MAKE_AND_WRITE : REMOVE,
+        .allowed_access = folder->writable ? MAKE_AND_WRITE | truncation() : REMOVE,
         .parent_fd = open(folder->path, O_PATH | O_DIRECTORY | O_CLOEXEC),
     };
     bool added = beneath.parent_fd >= 0 && syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH,
@@ -37,7 +53,7 @@ static bool add_folder(int rules, const struct sandbox_folder *folder, struct er
 
 bool sandbox_enter_files(const struct sandbox_folder folders[], size_t count, struct error *err)
 {
-    struct landlock_ruleset_attr attributes = {.handled_access_fs = CHANGE};
+    struct landlock_ruleset_attr attributes = {.handled_access_fs = CHANGE | truncation()};
     int rules = (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0);
     bool entered = rules >= 0;
 

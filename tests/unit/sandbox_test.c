@@ -70,6 +70,7 @@ static const struct {
     {"mkdir", SYS_mkdirat, {-1, 0, 0}, NULL},
     {"rename", SYS_renameat2, {-1, 0, -1}, NULL},
     {"truncate", SYS_truncate, {0, 0, 0}, NULL},
+    {"a file that is opened and emptied", SYS_openat, {-1, 0, O_RDONLY | O_TRUNC}, NULL},
     {"mount", SYS_mount, {0, 0, 0}, NULL},
     {"unshare", SYS_unshare, {-1, 0, 0}, NULL},
     {"setns", SYS_setns, {-1, 0, 0}, NULL},
