@@ -191,7 +191,7 @@ class Hostile:
         print(f"# the slowest took {slowest:.2f} s")
 
     def slow(self):
-        """A byte now and then: of a request's headers, of its body, of an answer that is read."""
+        """A byte now and then, of a request's headers or its body. Who reads slowly: slow_readers.py."""
         head = f"GET {CATALOG} HTTP/1.1\r\nHost: localhost\r\nX-Pad: ".encode()
         body = f"PUT {CONTAINER}target HTTP/1.1\r\nHost: localhost\r\nX-Vault-Token: {self.s.root_token}\r\nContent-Length: 1000\r\n\r\n".encode()
         with contextlib.ExitStack() as held:
@@ -227,7 +227,7 @@ class Hostile:
                 except OSError:
                     refused += 1
             answer = self.ask("GET", CONTAINER + "example")
-            self.tap.ok(answer and answer.status == 200, f"{CROWD} connections at once, {refused} of them refused: another client is served", answer)
+            self.tap.ok(refused < CROWD / 10 and answer and answer.status == 200, f"{CROWD} connections at once, {refused} of them refused: another client is served", answer)
         with concurrent.futures.ThreadPoolExecutor(150) as clients:
             statuses = list(clients.map(lambda _: self.ask("GET", CONTAINER + "example").status, range(600)))
         self.tap.equal(set(statuses), {200}, "150 clients at once, more than there are threads: all are served")
