@@ -17,6 +17,8 @@
 #include <string.h>
 #include <time.h>
 
+enum { UNKNOWN_HEADER_MAX = 256 }; /* bytes of a header of whom nobody knows */
+
 static void put_hashed(struct json_text *out, const struct audit_style *style, const char *value,
                        size_t length)
 {
@@ -148,7 +150,7 @@ static void put_grantors(struct json_text *out, const struct caller *caller)
     json_text_name(out, "granting_policies");
     json_text_open(out, '[');
     for (size_t i = 0; i < policy_set_count(caller->policies); i++) {
-        if (!policy_set_grants(caller->policies, i, caller->grantors))
+        if (!policy_set_grants(caller->policies, i, &caller->grantors))
             continue;
         json_text_open(out, '{');
         json_text_string_member(out, "name", policy_set_name(caller->policies, i));
@@ -176,13 +178,18 @@ static void put_policy_results(struct json_text *out, const struct call *call, b
     json_text_close(out, '}');
 }
 
+static bool is_known(const struct caller *caller)
+{
+    return caller->known && caller->accessor;
+}
+
 /* Of a caller that is not known Vault says no more than this. */
 void audit_record_auth(struct json_text *out, const struct audit_style *style,
                        const struct call *call, bool allowed)
 {
     const struct caller *caller = call->caller;
     const struct caller_facts *facts = &caller->facts;
-    bool known = caller->known && caller->accessor;
+    bool known = is_known(caller);
 
     json_text_open(out, '{');
     if (known) {
@@ -221,7 +228,7 @@ static void put_mount(struct json_text *out, const char *path)
     }
 }
 
-static void put_headers(struct json_text *out, const struct parameters *parameters)
+static void put_headers(struct json_text *out, const struct parameters *parameters, bool known)
 {
     const struct {
         const char *name, *value;
@@ -234,7 +241,7 @@ static void put_headers(struct json_text *out, const struct parameters *paramete
     bool any = false;
 
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
-        if (!headers[i].value)
+        if (!headers[i].value || (!known && strlen(headers[i].value) > UNKNOWN_HEADER_MAX))
             continue;
         if (!any) {
             json_text_name(out, "headers");
@@ -267,17 +274,21 @@ static void put_namespace(struct json_text *out, const struct call *call)
     json_text_close(out, '}');
 }
 
+/* A text that is hashed takes 76 bytes, however short it is, and a control byte in a header six:
+ * whoever has no token could fill the disk at little cost. So that is left out, other than in
+ * Vault. */
 void audit_record_request(struct json_text *out, const struct audit_style *style,
                           const struct call *call)
 {
     const struct request *request = call->request;
     const char *port = request->parameters.remote_port;
+    bool known = is_known(call->caller);
 
     json_text_open(out, '{');
     hashed_member(out, style, "client_token", request->token);
     accessor_member(out, style, "client_token_accessor", call->caller->accessor);
-    value_member(out, style, true, "data", request->data);
-    put_headers(out, &request->parameters);
+    value_member(out, style, true, "data", known ? request->data : NULL);
+    put_headers(out, &request->parameters, known);
     json_text_string_member(out, "id", request->id);
     put_mount(out, request->path);
     put_namespace(out, call);

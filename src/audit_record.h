@@ -3,7 +3,8 @@
  * What stands in an audit record: the keys, their order and what is hashed are those of Vault's
  * audit log (audit/types.go). Tokens, accessors and every string of what a client sent and was
  * answered are hashed; names, numbers and booleans are not, and nor are the texts that say what
- * was asked for: path, error, headers, names of policies.
+ * was asked for: path, error, headers, names of policies. What was sent without a token that is
+ * known is left out.
  */
 #ifndef AUDIT_RECORD_H
 #define AUDIT_RECORD_H

@@ -140,13 +140,6 @@ static void index_rules(struct policy *policy)
     policy->wildcards = prefixes + policy->prefix_count;
 }
 
-static void set_source(struct policy_rule *rule, uint64_t source)
-{
-    rule->sources = source;
-    for (size_t bit = 0; bit < CAPABILITIES; bit++)
-        rule->grantors[bit] = rule->capabilities >> bit & 1 ? source : 0;
-}
-
 /* Appends the rules of source number index. */
 static bool read_source(const struct policy_source *source, size_t index,
                         struct policy_rules *rules, struct error *err)
@@ -157,8 +150,10 @@ static bool read_source(const struct policy_source *source, size_t index,
         text_format(err->detail, sizeof err->detail, "policy %s", source->name);
         return false;
     }
-    for (size_t i = before; i < rules->count; i++)
-        set_source(&rules->list[i], UINT64_C(1) << (index < 63 ? index : 63));
+    for (size_t i = before; i < rules->count; i++) {
+        if (!policy_rule_set_source(&rules->list[i], index, err))
+            return false;
+    }
     return true;
 }
 
@@ -207,7 +202,8 @@ size_t policy_size(const struct policy *policy)
 
     for (size_t i = 0; i < policy->rules.count; i++) {
         const struct policy_rule *rule = &policy->rules.list[i];
-        size += rule->length + rule->segment_count * sizeof *rule->segments + 32 +
+        size += rule->length + rule->segment_count * sizeof *rule->segments + 64 +
+                rule->origin_count * sizeof *rule->origins +
                 json_dumpb(rule->allowed, NULL, 0, 0) * 8 +
                 json_dumpb(rule->denied, NULL, 0, 0) * 8 +
                 json_dumpb(rule->required, NULL, 0, 0) * 8;
@@ -477,6 +473,23 @@ static enum policy_reason decide(const struct policy_rule *rule,
                : POLICY_GRANTED;
 }
 
+static struct policy_sources sources_of(const struct policy_rule *rule, unsigned capabilities)
+{
+    return (struct policy_sources){rule->origins, rule->origin_count, capabilities};
+}
+
+bool policy_sources_have(const struct policy_sources *sources, size_t number)
+{
+    for (size_t i = 0; i < sources->count; i++) {
+        const struct policy_origin *origin = &sources->origins[i];
+
+        if (origin->source == number &&
+            (sources->capabilities == 0 || (origin->capabilities & sources->capabilities) != 0))
+            return true;
+    }
+    return false;
+}
+
 struct policy_decision policy_evaluate(const struct policy *policy,
                                        const struct policy_request *request)
 {
@@ -494,7 +507,7 @@ struct policy_decision policy_evaluate(const struct policy *policy,
     decision.reason = decide(rule, request, &decision.parameter);
     decision.allowed = decision.reason == POLICY_GRANTED;
     if (decision.allowed)
-        decision.grantors = rule->grantors[bit_of(needed[operation])];
+        decision.grantors = sources_of(rule, needed[operation]);
     decision.sudo = (rule->capabilities & CAPABILITY_SUDO) != 0;
     return decision;
 }
@@ -507,7 +520,7 @@ bool policy_explain(const struct policy *policy, const struct policy_request *re
 
     if (rule != NULL)
         *out = (struct policy_explanation){rule->path, rule->glob, rule->capabilities,
-                                           rule->sources};
+                                           sources_of(rule, 0)};
     return rule != NULL;
 }
 

@@ -14,6 +14,7 @@
 #include "operation.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -73,6 +74,21 @@ struct policy_request {
                              hold for every operation */
 };
 
+/* Which of policy_compile's sources a rule comes from. */
+struct policy_origin {
+    size_t source;         /* its number */
+    unsigned capabilities; /* what it says there: a set of enum capability */
+};
+
+struct policy_sources {
+    const struct policy_origin *origins; /* the policy's; one source may have several */
+    size_t count;
+    unsigned capabilities; /* only those count that have one of these; 0: all do */
+};
+
+/* Whether sources[number] is among them. */
+bool policy_sources_have(const struct policy_sources *sources, size_t number);
+
 /* What decided. */
 enum policy_reason {
     POLICY_GRANTED = 0,
@@ -91,8 +107,8 @@ struct policy_decision {
     enum policy_reason reason;
     const char *parameter; /* which one, with the last three reasons; NULL: any. The policy's
                               or the request's */
-    uint64_t grantors; /* allowed: bit n: policy_compile's sources[n] grants the capability on
-                          the selected rule's path; the last bit stands for all from there on */
+    struct policy_sources grantors; /* allowed: those that grant the capability on the selected
+                                       rule's path; else none */
 };
 
 /* The decision for one request. No rule matches: neither allowed nor sudo. */
@@ -105,8 +121,7 @@ struct policy_explanation {
                               the policy's */
     bool glob;             /* whether it ends in that '*' */
     unsigned capabilities; /* a set of enum capability */
-    uint64_t sources;      /* bit n: policy_compile's sources[n] has it; the last bit stands for
-                              all from there on */
+    struct policy_sources sources; /* those that have it */
 };
 
 /* Which rule policy_evaluate selects. False: none matches. */

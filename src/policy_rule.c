@@ -68,6 +68,7 @@ void policy_rule_fini(struct policy_rule *rule)
 {
     free(rule->path);
     free(rule->segments);
+    free(rule->origins);
     json_decref(rule->allowed);
     json_decref(rule->denied);
     json_decref(rule->required);
@@ -119,6 +120,31 @@ bool policy_rule_add_parameter(json_t **map, const char *name, json_t *list,
     return json_array_extend(values, list) == 0 || error_exhausted(err);
 }
 
+bool policy_rule_set_source(struct policy_rule *rule, size_t source, struct error *err)
+{
+    rule->origins = calloc(1, sizeof *rule->origins);
+    if (rule->origins == NULL)
+        return error_exhausted(err);
+    *rule->origins = (struct policy_origin){source, rule->capabilities};
+    rule->origin_count = 1;
+    return true;
+}
+
+static bool merge_origins(struct policy_rule *rule, const struct policy_rule *other,
+                          struct error *err)
+{
+    size_t count = rule->origin_count + other->origin_count;
+    struct policy_origin *origins = realloc(rule->origins, count * sizeof *origins);
+
+    if (origins == NULL)
+        return error_exhausted(err);
+    memcpy(origins + rule->origin_count, other->origins,
+           other->origin_count * sizeof *origins);
+    rule->origins = origins;
+    rule->origin_count = count;
+    return true;
+}
+
 static bool merge_parameters(json_t **map, json_t *other, struct error *err)
 {
     const char *name;
@@ -142,9 +168,8 @@ static void merge_ttl(int64_t *ttl, int64_t other)
 bool policy_rule_merge(struct policy_rule *rule, const struct policy_rule *other,
                        struct error *err)
 {
-    rule->sources |= other->sources;
-    for (size_t bit = 0; bit < CAPABILITIES; bit++)
-        rule->grantors[bit] |= other->grantors[bit];
+    if (!merge_origins(rule, other, err))
+        return false;
     rule->capabilities |= other->capabilities;
     if (rule->capabilities & CAPABILITY_DENY) {
         rule->capabilities = CAPABILITY_DENY;

@@ -47,8 +47,8 @@ struct policy_rule {
     int64_t min_wrapping_ns, max_wrapping_ns; /* 0: none */
     json_t *allowed, *denied; /* ours: name in lower case → list of values; NULL: none */
     json_t *required;         /* ours: list of names in lower case; NULL: none */
-    uint64_t sources;         /* as in struct policy_explanation */
-    uint64_t grantors[CAPABILITIES]; /* those of them that have the capability of that bit */
+    struct policy_origin *origins; /* ours: a list of origin_count */
+    size_t origin_count;
 };
 
 /* A list that grows; zeroed, it is empty. */
@@ -67,6 +67,10 @@ void policy_rule_fini(struct policy_rule *rule); /* a zeroed rule is fine */
 bool policy_rules_append(struct policy_rules *rules, struct policy_rule *rule,
                          struct error *err) __attribute__((warn_unused_result));
 void policy_rules_fini(struct policy_rules *rules);
+
+/* Says where the rule, as it is now, comes from. Once for each. */
+bool policy_rule_set_source(struct policy_rule *rule, size_t source, struct error *err)
+    __attribute__((warn_unused_result));
 
 /* Adds the values in list (borrowed) to those of a name in *map, which is made at need.
  * With empty_wins a list without values, which stands for any value, swallows the other

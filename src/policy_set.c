@@ -132,13 +132,14 @@ const char *policy_set_name(const struct policy_set *set, size_t i)
     return json_string_value(json_array_get(set->names, i));
 }
 
-bool policy_set_grants(const struct policy_set *set, size_t i, uint64_t grantors)
+bool policy_set_grants(const struct policy_set *set, size_t i,
+                       const struct policy_sources *grantors)
 {
     size_t source = 0; /* those that do not exist were not compiled */
 
     for (size_t k = 0; k < i; k++)
         source += set->exists[k];
-    return set->is_root || (set->exists[i] && (grantors >> (source < 63 ? source : 63) & 1));
+    return set->is_root || (set->exists[i] && policy_sources_have(grantors, source));
 }
 
 size_t policy_set_size(const struct policy_set *set)

@@ -11,9 +11,9 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 struct policy;
+struct policy_sources;
 struct policy_set; /* opaque */
 
 /* Compiles policies, [[name, text or null], …]; NULL or null: none. One that does not compile is
@@ -38,7 +38,8 @@ const char *policy_set_name(const struct policy_set *set, size_t i);
 
 /* Whether number i is among grantors, of a struct policy_decision of policy_set_compiled. Of
  * what root allows root is. */
-bool policy_set_grants(const struct policy_set *set, size_t i, uint64_t grantors);
+bool policy_set_grants(const struct policy_set *set, size_t i,
+                       const struct policy_sources *grantors);
 
 /* Bytes that it takes, about. */
 size_t policy_set_size(const struct policy_set *set);

@@ -14,6 +14,7 @@
 #include "cache.h"
 #include "db.h"
 #include "error.h"
+#include "policy.h"
 #include "secret.h"
 
 #include <jansson.h>
@@ -71,7 +72,7 @@ struct caller {
     const struct policy_set *policies;
     const char *below;           /* authorise(): the request's namespace, relative to the token's */
     bool sudo;                   /* authorise(): the rule for the path holds sudo */
-    uint64_t grantors;           /* authorise(): as in struct policy_decision */
+    struct policy_sources grantors; /* authorise(): as in struct policy_decision */
     struct caller_facts facts;
 
     struct cache_entry *policies_entry, *entry; /* what the pointers above may lead into; ours */

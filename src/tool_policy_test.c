@@ -102,13 +102,12 @@ static void explain(char *out, size_t size, const struct policy_decision *decisi
     }
 }
 
-/* The names of the sources in a set. */
-static json_t *names_of(uint64_t set, const struct tool_list *names)
+static json_t *names_of(const struct policy_sources *sources, const struct tool_list *names)
 {
     json_t *list = json_array();
 
     for (size_t i = 0; i < names->count; i++) {
-        if (set >> i & 1)
+        if (policy_sources_have(sources, i))
             json_array_append_new(list, json_string(names->items[i]));
     }
     return list;
@@ -144,7 +143,7 @@ static bool answer(const struct policy *policy, const struct tool_flags *flags,
         text_format(rule_path, sizeof rule_path, "%s%s", rule.path, rule.glob ? "*" : "");
     json_auto_t *result = json_pack(
         "{s:b, s:s, s:s?, s:o, s:o, s:b, s:b}", "allowed", allowed, "reason", reason, "rule",
-        found ? rule_path : NULL, "policies", names_of(rule.sources, &flags->policies),
+        found ? rule_path : NULL, "policies", names_of(&rule.sources, &flags->policies),
         "capabilities", capabilities_of(rule.capabilities), "sudo", decision.sudo,
         "sudo_required", needs_sudo);
     if (!result)

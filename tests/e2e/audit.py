@@ -194,6 +194,40 @@ class Test:
         shown = re.findall("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]", data.decode())
         self.s.tap.equal(shown, [], "nor a character that does not show")
 
+    def run_anonymous(self):
+        """Whoever has no token cannot fill the disk: what hashes multiply is left out."""
+        body = json.dumps({"a": [[""] * 5000] * 4})
+        sent = [("a body", "POST", body, []), ("a header", "GET", None, [("User-Agent", "\x01" * 6000)])]
+        for who in (None, "unknown"):
+            for name, method, content, headers in sent:
+                before = self.s.audit_log.stat().st_size
+                _, (asked, _) = self.ask(who, method, ITEM, content, headers=headers)
+                grown = self.s.audit_log.stat().st_size - before
+                self.s.tap.ok(grown < 4096 and not {"data", "headers"} & asked["request"].keys(),
+                              f"{name} of 6000 bytes and more, {who or 'no'} token: little is recorded", grown, asked["request"].keys())
+        _, (asked, _) = self.ask("root", "POST", ITEM, {"x": "", "User": "plain"}, headers=[("User-Agent", "u" * 300)])
+        self.s.tap.equal((asked["request"]["data"], asked["request"]["headers"]),
+                         ({"User": self.log.hash("plain"), "x": self.log.hash("")}, {"user-agent": ["u" * 300]}), "of whom is known all is; an empty text, too, is hashed, as in Vault")
+
+    def run_many_policies(self):
+        names = [f"p{number:02}" for number in range(70)]
+        granted = {"p05": "read", "p63": "read", "p69": "read", "p66": "list"}
+        for name in names:
+            self.s.policy(name, f'path "{relative(ITEM)}" {{ capabilities = ["{granted[name]}", "sudo"] }}' if name in granted
+                          else f'path "{name}" {{ capabilities = ["read"] }}')
+        answer, _ = self.ask("root", "POST", MADE, {"policies": names, "no_default_policy": True})
+        self.tokens["many"] = answer.key("auth")["client_token"]
+        self.s.secrets.append(self.tokens["many"])
+        _, (asked, _) = self.ask("many", "GET", ITEM)
+        self.s.tap.equal([one["name"] for one in asked["auth"]["policy_results"]["granting_policies"]], ["p05", "p63", "p69"],
+                         "of seventy policies those are named that granted it, and no other")
+
+    def run_texts(self):
+        """What README says stands there as it is: keys of a body, and error texts with the names that they quote."""
+        _, (asked, told) = self.ask("root", "POST", "/v1/sys/plugins/catalog/x", {"type": "kind-1", "key-1": "value-1"})
+        self.s.tap.ok("kind-1" in told["error"] and "key-1" in asked["request"]["data"] and "value-1" not in json.dumps([asked, told]),
+                      "keys and errors are in clear, texts of a body are not", asked, told)
+
     def run_options(self):
         self.reload("hmac_accessor = false")
         _, (asked, _) = self.ask("root", "GET", ITEM)
@@ -231,7 +265,7 @@ class Test:
         wait_for(lambda: len([one for one in lines_of(self.s.worker_log) if "configuration reloaded" in one]) > before, 10, "reloaded")
 
 
-with stack(plan=len(KINDS) + len(SILENT) + len(FIRST) + 19, site="stand-alone") as s:
+with stack(plan=len(KINDS) + len(SILENT) + len(FIRST) + 26, site="stand-alone") as s:
     test = Test(s)
     test.run_kinds()
     test.run_whole()
@@ -239,4 +273,7 @@ with stack(plan=len(KINDS) + len(SILENT) + len(FIRST) + 19, site="stand-alone") 
     test.run_namespaces()
     test.run_nasty()
     test.run_options()
+    test.run_anonymous()
+    test.run_texts()
+    test.run_many_policies()
     test.run_first()

@@ -482,7 +482,14 @@ static void an_operation_without_capability_is_never_allowed(void **state)
     policy_free(policy);
 }
 
-/* The rule that decides, and the policies that have it, beyond the bits of a set too. */
+/* Asserts which of 70 sources there are: all but number 1 and 2, or one alone. */
+static void assert_sources(const struct policy_sources *sources, size_t alone)
+{
+    for (size_t i = 0; i < 70; i++)
+        assert_int_equal(policy_sources_have(sources, i), alone ? i == alone : i != 1 && i != 2);
+}
+
+/* The rule that decides, and the policies that have it, however many there are. */
 static void the_rule_that_decides_is_told(void **state)
 {
     struct policy_source sources[70];
@@ -493,6 +500,7 @@ static void the_rule_that_decides_is_told(void **state)
     (void)state;
     for (size_t i = 0; i < 70; i++)
         sources[i] = source_of("path \"a/*\" { policy = \"read\" }");
+    sources[69] = source_of("path \"a/*\" { policy = \"write\" }");
     sources[1] = source_of("path \"b\" { policy = \"read\" }");
     sources[2] = source_of("path \"/a/b\" { policy = \"write\" }");
     struct policy *policy = policy_compile(sources, 70, &err);
@@ -501,13 +509,19 @@ static void the_rule_that_decides_is_told(void **state)
     assert_true(policy_explain(policy, &request, &rule));
     assert_string_equal(rule.path, "a/b");
     assert_false(rule.glob);
-    assert_true(rule.sources == UINT64_C(1) << 2);
+    assert_sources(&rule.sources, 2);
     assert_true(rule.capabilities & CAPABILITY_UPDATE);
     request.path = "a/c";
     assert_true(policy_explain(policy, &request, &rule));
     assert_string_equal(rule.path, "a/");
     assert_true(rule.glob);
-    assert_true(rule.sources == ~UINT64_C(6));
+    assert_sources(&rule.sources, 0);
+    struct policy_decision decision = policy_evaluate(policy, &request);
+    assert_sources(&decision.grantors, 0);
+    request.operation = OPERATION_DELETE;
+    decision = policy_evaluate(policy, &request);
+    assert_true(decision.allowed);
+    assert_sources(&decision.grantors, 69);
     request.path = "c";
     assert_false(policy_explain(policy, &request, &rule));
     policy_free(policy);
