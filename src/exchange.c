@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "exchange.h"
 
+#include "arena.h"
 #include "audit.h"
 #include "authenticate.h"
 #include "authorise.h"
@@ -17,9 +18,13 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <string.h>
 #include <time.h>
 
-enum { REFUSAL_MS = 2 }; /* more than a statement takes on a database that is not busy */
+enum {
+    REFUSAL_MS = 2,      /* more than a statement takes on a database that is not busy */
+    REPORTED_SIZE = 512, /* bytes of a path in the log, NUL included */
+};
 
 /* What the route's handler has to say. A path that leads nowhere is told only here, behind
  * authorise(): without permission one never learns whether a path exists. */
@@ -39,18 +44,36 @@ static bool handle(struct call *call, struct error *err)
                       err);
 }
 
+/* The path behind its namespace, of a long one both ends: the line has to have room for what follows
+ * it. What has the form of a token is masked first, as half of one has that form no longer. */
+static void name_path(char out[static REPORTED_SIZE], const struct request *request,
+                      struct arena *arena)
+{
+    const int head = REPORTED_SIZE * 2 / 3, tail = REPORTED_SIZE - head - 4;
+    char *path = request->path ? arena_format(arena, "%s%s%s", request->site, request->named, request->path)
+                               : NULL;
+    size_t length = path ? strlen(path) : 0;
+
+    if (path)
+        secret_mask(path, length);
+    if (length < REPORTED_SIZE)
+        text_format(out, REPORTED_SIZE, "%s", path ? path : "-");
+    else
+        text_format(out, REPORTED_SIZE, "%.*s...%s", head, path, path + length - tail);
+}
+
 /* One place, after the response: the line, with the storage's own words where there are any.
  * The path stands behind its namespace: one log may be that of many sites. While the storage is
  * away every request would have the same to say. */
-static void report(const struct request *request, const struct error *err, unsigned status)
+static void report(const struct request *request, const struct error *err, unsigned status,
+                   struct arena *arena)
 {
     static struct log_limit limits[ERROR_MAX];
     enum log_level level = err->code == ERROR_NONE ? LOG_LEVEL_DEBUG : error_level(err->code);
     const char *operation = operation_name(request->operation);
     /* A mistake of the web server's is the operator's to read, not only the client's. */
     const char *why = err->code == ERROR_MISCONFIGURED ? err->text : err->detail;
-    bool parsed = request->path != NULL;
-    char others[48] = "";
+    char path[REPORTED_SIZE], others[48] = "";
     unsigned held;
 
     if (level == LOG_LEVEL_INFO) /* a client's mistake is the client's to read */
@@ -60,8 +83,8 @@ static void report(const struct request *request, const struct error *err, unsig
         if (held > 0)
             text_format(others, sizeof others, " (and %u requests more)", held);
     }
-    log_write(level, "%s %s%s%s: %u%s%s%s%s%s", operation, parsed ? request->site : "",
-              parsed ? request->named : "", parsed ? request->path : "-", status,
+    name_path(path, request, arena);
+    log_write(level, "%s %s: %u%s%s%s%s%s", operation, path, status,
               err->code == ERROR_NONE ? "" : " ", err->code == ERROR_NONE ? "" : error_name(err->code),
               *why ? ": " : "", why, others);
 }
@@ -175,7 +198,7 @@ void exchange_serve(const struct exchange *exchange, const struct input *input,
         leave_alike(began);
     unsigned status = response_send(&response, &request, &err, arena, output);
     metrics_request(route_number(match.route), request.operation, status, began);
-    report(&request, &err, status);
+    report(&request, &err, status, arena);
     log_set_request_id(NULL);
 
     forget(&call, &caller);

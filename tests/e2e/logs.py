@@ -101,6 +101,16 @@ class Test:
         self.reload("configuration reloaded", edit())
         return lines_of(self.s.worker_log)[before:]
 
+    def run_long_path(self):
+        """However long a path is, its line says what came of it, and shows no part of a token at the cut."""
+        s = self.s
+        token = s.token("default")
+        for pad in range(300, 345, 2):
+            s.request("GET", "/v1/nowhere/" + "a" * pad + token + "/" + "b" * 3000 + "end")
+        lines = [line for line in lines_of(s.worker_log) if " read nowhere/aaa" in line]
+        wrong = [line for line in lines if not re.search(r"\.\.\.b+end: 404 NOT_FOUND request_id=", line) or token[4:10] in line]
+        s.tap.ok(len(lines) == 23 and not wrong, "a long path is cut in the middle, and masked before", len(lines), *wrong[:3])
+
     def run_journal(self):
         s = self.s
         for json_format in (False, True):
@@ -123,10 +133,11 @@ def level_of(line, json_format):
     return level, priority and int(priority)
 
 
-with stack(plan=2 * len(ASKED) + 1 + 4, site="stand-alone") as s:
+with stack(plan=2 * len(ASKED) + 2 + 4, site="stand-alone") as s:
     s.expect("worker", "configuration not reloaded")
     test = Test(s)
     test.run_one("standard")
+    test.run_long_path()
     test.reload("configuration reloaded", lambda text: text + 'log_format = "json"\n')
     test.run_one("JSON")
     test.run_many()
