@@ -4,9 +4,11 @@
 #include "arena.h"
 #include "field.h"
 #include "handler.h"
+#include "namespace_path.h"
 #include "request.h"
 #include "response.h"
 #include "route.h"
+#include "store_namespace.h"
 #include "store_namespace_api.h"
 
 #include <string.h>
@@ -18,8 +20,7 @@ static bool does_not_exist(const char *name, struct error *err)
     return error_set(err, ERROR_NOT_FOUND, "namespace \"%s/\" does not exist", name);
 }
 
-/* The name in the path, one segment; a slash behind it does not matter. NULL with *err. What
- * else it must be is the table's to say, where one is stored. */
+/* The name in the path, one segment; a slash behind it does not matter. NULL with *err. */
 static const char *name_of(const struct call *call, struct error *err)
 {
     const char *given = call->match->name;
@@ -32,6 +33,14 @@ static const char *name_of(const struct call *call, struct error *err)
         return name;
     error_set(err, ERROR_BAD_REQUEST, "name must not contain /");
     return NULL;
+}
+
+/* What PostgreSQL would say as well, and log the row with it. */
+static bool check_name(const struct call *call, const char *name, struct error *err)
+{
+    const char *above = arena_join(call->arena, call->request->site, call->request->named);
+
+    return above ? namespace_name_check(above, name, err) : error_exhausted(err);
 }
 
 bool handler_namespace_list(struct call *call, struct error *err)
@@ -57,7 +66,9 @@ bool handler_namespace_write(struct call *call, struct error *err)
     const char *name = name_of(call, err);
     json_auto_t *metadata = NULL;
 
-    if (!name || !field_map(call->request->data, metadata_field, &metadata, err))
+    if (!name || !field_map(call->request->data, metadata_field, &metadata, err) ||
+        !check_name(call, name, err) ||
+        !store_namespace_check_metadata(metadata, err))
         return false;
     if (!store_namespace_api_put(call->db, call->credential, name, metadata,
                                  &call->response->data, err))
@@ -105,7 +116,8 @@ bool handler_namespace_patch(struct call *call, struct error *err)
     const char *name = name_of(call, err);
     json_auto_t *patch = NULL;
 
-    if (!name || !read_patch(call->request->data, &patch, err))
+    if (!name || !read_patch(call->request->data, &patch, err) ||
+        !store_namespace_check_metadata(patch, err))
         return false;
     if (!store_namespace_api_patch(call->db, call->credential, name, patch,
                                    &call->response->data, err))

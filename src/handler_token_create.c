@@ -151,18 +151,6 @@ static bool set_ttl(struct token_plan *plan, const struct wish *wish, const json
     return true;
 }
 
-/* The constraints of the table again, but for what PostgreSQL would log: it shows the row that it
- * refuses. */
-static bool check_sizes(const struct token_plan *plan, struct error *err)
-{
-    size_t policies = json_dumpb(plan->policies, NULL, 0, JSON_COMPACT);
-    size_t meta = plan->meta ? json_dumpb(plan->meta, NULL, 0, JSON_ENSURE_ASCII) : 0;
-
-    if (policies > 4096)
-        return refuse(err, "policies: 4096 bytes at most");
-    return meta <= 4096 || refuse(err, "meta: 4096 bytes at most");
-}
-
 static bool check_privileges(const struct call *call, const struct wish *wish, struct error *err)
 {
     if (wish->no_parent && !call->caller->sudo)
@@ -237,7 +225,7 @@ static bool create(struct call *call, bool orphan, struct error *err)
     good = good && policies &&
            (token_display_name(display_name, wish.display_name) ||
             refuse(err, "display_name: too long")) &&
-           check_sizes(&plan, err) && check_privileges(call, &wish, err) &&
+           token_check_sizes(policies, wish.meta, err) && check_privileges(call, &wish, err) &&
            set_ttl(&plan, &wish, parent, call->response, err) &&
            store(call, &plan, err);
     json_decref(wish.policies);

@@ -55,6 +55,21 @@ static bool is_reserved(const char *segment, size_t length)
     return false;
 }
 
+bool namespace_name_check(const char *above, const char *name, struct error *err)
+{
+    size_t length = strlen(name);
+
+    if (length == 0 || strchr(name, '/') || !is_valid(name, length) ||
+        strlen(above) + length >= NAMESPACE_PATH_MAX)
+        return error_set(err, ERROR_BAD_REQUEST,
+                         "namespace: letters, digits, '_', '-' and '.', which is not the first, "
+                         "%d bytes of path at most", NAMESPACE_PATH_MAX);
+    return !is_reserved(name, length) ||
+           error_set(err, ERROR_BAD_REQUEST,
+                     "root, sys, audit, auth, cubbyhole and identity are reserved paths and "
+                     "cannot be used as namespace names");
+}
+
 size_t namespace_path_length(const char *path)
 {
     for (const char *segment = path; *segment;) {

@@ -9,6 +9,7 @@
 
 #include "error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,11 @@ enum { NAMESPACE_PATH_MAX = 512 }; /* bytes, as the table's namespace_path_check
  * of this code: not what namespace_path_check allows; or out of memory. */
 const char *namespace_path_read(const char *what, enum error_code code, const char *text,
                                 struct arena *arena, struct error *err);
+
+/* Whether a namespace below another, whose path is above, may be called name: no slash in it, and
+ * what namespace_path_check and namespace_reserved_check allow, in their words. */
+bool namespace_name_check(const char *above, const char *name, struct error *err)
+    __attribute__((warn_unused_result));
 
 /* How many bytes of a request's path name a namespace: all that stands before the first
  * segment that no namespace can be called, because every path of the API begins with one of

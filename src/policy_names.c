@@ -19,6 +19,17 @@ char *policy_name_stored(char *name)
     return name;
 }
 
+bool policy_name_check(const char *name, struct error *err)
+{
+    size_t length = 0;
+
+    while (name[length] > ' ' && name[length] < 0x7f)
+        length++;
+    return (length > 0 && length <= 255 && name[length] == '\0') ||
+           error_set(err, ERROR_BAD_REQUEST,
+                     "name: 255 bytes of printable ASCII at most, no upper case, not \"root\"");
+}
+
 bool policy_name_is_fixed(const char *name)
 {
     return strcmp(name, "root") == 0 || strcmp(name, "response-wrapping") == 0 ||

@@ -15,6 +15,9 @@
  * refused). Changes name in place and returns where it starts. */
 char *policy_name_stored(char *name);
 
+/* Whether a name, as it is stored, is one that policy_name_check allows, in its words. */
+bool policy_name_check(const char *name, struct error *err) __attribute__((warn_unused_result));
+
 /* Whether a name belongs to a policy that is built in and nobody may write, delete, or, but for
  * root, give to a token. */
 bool policy_name_is_fixed(const char *name);

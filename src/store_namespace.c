@@ -2,6 +2,7 @@
 #include "store_namespace.h"
 
 #include "db.h"
+#include "namespace_path.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,12 @@ static bool does_not_exist(const char *above, const char *name, struct error *er
                      *name ? "/" : "");
 }
 
+bool store_namespace_check_metadata(const json_t *metadata, struct error *err)
+{
+    return json_dumpb(metadata, NULL, 0, 0) <= 4096 ||
+           error_set(err, ERROR_BAD_REQUEST, "custom_metadata: 4096 bytes at most");
+}
+
 /* The JSON of the one column of a statement's one row. NULL with *err: no row means that there is
  * no such namespace. */
 static json_t *execute(struct db *db, const struct db_statement *statement, const char *above,
@@ -35,8 +42,10 @@ static json_t *execute(struct db *db, const struct db_statement *statement, cons
     char *text = metadata ? json_dumps(metadata, JSON_COMPACT) : NULL;
     json_t *value = NULL;
 
-    if (metadata && !text) {
+    if (metadata && !text)
         error_exhausted(err);
+    if ((metadata && !text) || !store_namespace_check_metadata(metadata, err)) {
+        free(text);
         return NULL;
     }
     struct db_result *result = db_execute(
@@ -69,6 +78,8 @@ bool store_namespace_create(struct db *db, const char *above, const char *name,
                " RETURNING " DESCRIPTION,
     };
 
+    if (!namespace_name_check(above, name, err))
+        return false;
     *description = execute(db, &statement, above, name, settings, err);
     if (!*description && err->code == ERROR_NOT_FOUND)
         does_not_exist(above, "", err);

@@ -20,6 +20,12 @@ struct namespace_settings {
     const json_t *metadata;   /* texts, null for each that goes; NULL: as they are */
 };
 
+/* Whether a namespace may have these metadata, texts and nulls (NULL: none), as far as one can tell
+ * without what it has. A constraint of the table, again, for what PostgreSQL would log: it shows
+ * the row that it refuses. False with *err. */
+bool store_namespace_check_metadata(const json_t *metadata, struct error *err)
+    __attribute__((warn_unused_result));
+
 /* Creates one and describes it, as store_namespace_get does. False with *err: ERROR_NOT_FOUND if
  * there is none above, ERROR_ALREADY_DONE if it exists, ERROR_BAD_REQUEST for its name. */
 bool store_namespace_create(struct db *db, const char *above, const char *name,

@@ -23,6 +23,14 @@ bool token_display_name(char out[static TOKEN_DISPLAY_NAME_MAX], const char *nam
     return true;
 }
 
+bool token_check_sizes(const json_t *policies, const json_t *meta, struct error *err)
+{
+    if (json_dumpb(policies, NULL, 0, JSON_COMPACT) > 4096)
+        return error_set(err, ERROR_BAD_REQUEST, "policies: 4096 bytes at most");
+    return json_dumpb(meta, NULL, 0, JSON_ENSURE_ASCII) <= 4096 ||
+           error_set(err, ERROR_BAD_REQUEST, "meta: 4096 bytes at most");
+}
+
 json_t *token_auth(const struct token_auth_facts *facts)
 {
     json_t *meta = facts->meta ? json_incref(facts->meta) : json_null();

@@ -23,6 +23,11 @@ enum { TOKEN_DISPLAY_NAME_MAX = 4096 + 1 }; /* with its NUL */
 bool token_display_name(char out[static TOKEN_DISPLAY_NAME_MAX], const char *name)
     __attribute__((warn_unused_result));
 
+/* Whether a token may have as much: policies, an array, and meta (NULL: none). Constraints of the
+ * table, again, for what PostgreSQL would log: it shows the row that it refuses, hash and all. */
+bool token_check_sizes(const json_t *policies, const json_t *meta, struct error *err)
+    __attribute__((warn_unused_result));
+
 struct token_auth_facts {
     const char *client_token; /* "" where the client did not show it */
     const char *accessor;

@@ -46,6 +46,8 @@ bool tool_policy_write(struct db *db, const struct tool_flags *flags, char *cons
         return false;
     if (policy_name_is_fixed(name))
         return error_set(err, ERROR_BAD_REQUEST, "cannot update \"%s\" policy", name);
+    if (!policy_name_check(name, err))
+        return false;
     char *text = tool_read(arguments[1], POLICY_TEXT_MAX, &length, err);
     if (!text)
         return false;

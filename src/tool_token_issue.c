@@ -128,6 +128,8 @@ bool tool_token_issue(struct db *db, const struct tool_flags *flags, char *const
     if (json_array_size(policies) != flags->policies.count ||
         json_array_size(networks) != flags->bound_cidrs.count || !meta)
         return error_exhausted(err);
+    if (!token_check_sizes(policies, meta, err))
+        return false;
     struct token_issue issue = {
         .namespace_path = flags->namespace,
         .policies = policies,

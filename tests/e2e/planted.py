@@ -116,6 +116,23 @@ class Test:
         logs = "".join(path.read_text() for path in (*s.logs(), s.audit_log))
         s.tap.ok(answer.status == 204 and read.status == 200 and planted not in str(read) + logs, "a plugin's environment: stored, told to nobody", answer, read)
 
+    def run_refused(self):
+        """PostgreSQL logs the row that it refuses, so what it would refuse is refused before: by the worker, and by the tool."""
+        s, planted = self.s, "planted-" + secrets.token_hex(8)
+        data = {"custom_metadata": {"k": planted}}
+        long = {"custom_metadata": {"k": planted, "l": "x" * 5000}}
+        statuses = [s.request(method, "/v1/sys/namespaces/" + name, body).status
+                    for name, method, body in (("a%20b", "PUT", data), (".a", "PUT", data), ("root", "PUT", data), ("a" * 512, "PUT", data), ("ab", "PUT", long))]
+        s.tap.equal(statuses, [400] * 5, "namespaces that cannot be")
+        codes = [s.tool(*arguments, check=False, input=f"# {planted}\n" + 'path "a" { capabilities = ["read"] }').returncode for arguments in (
+            ("token", "issue", "-policy=p", f"-metadata=k={planted}", "-metadata=l=" + "x" * 5000),
+            ("token", "issue", *(f"-policy={'p' * 250}{number}" for number in range(20)), f"-metadata=k={planted}"),
+            ("namespace", "create", f"-custom-metadata=k={planted}", "a b"), ("namespace", "create", f"-custom-metadata=k={planted}", "sys"),
+            ("namespace", "create", f"-custom-metadata=k={planted}", "-custom-metadata=l=" + "x" * 5000, "ab"),
+            ("policy", "write", "p\u00e9", "-"), ("policy", "write", "a b", "-"))]
+        wrong = [line for line in lines_of(s.cluster.log) if planted in line or "Failing row" in line]
+        s.tap.ok(all(codes) and not wrong, "nothing that is refused stands in PostgreSQL's log", codes, *wrong)
+
     def connect_by(self, url, also, password):
         """A worker that has the password from there."""
         s = self.s
@@ -213,10 +230,11 @@ class Test:
             s.tap.skip("what is in a process's memory is found", ONLY_ROOT)
 
 
-with stack(plan=2 + 4 * len(WAYS) + 2 + 3 + 1, site="stand-alone") as s:
+with stack(plan=4 + 4 * len(WAYS) + 2 + 3 + 1, site="stand-alone") as s:
     test = Test(s)
     test.run_places()
     test.run_plugin()
+    test.run_refused()
     test.run_passwords()
     test.run_tool()
     test.run_search()
