@@ -33,7 +33,9 @@ enum {
 struct audit_file {
     char *path, *lock_path;
     mode_t mode;
-    pthread_mutex_t mutex; /* guards what follows, and is held while a line is appended */
+    pthread_mutex_t mutex; /* guards taken */
+    pthread_cond_t released;
+    bool taken; /* it is somebody's turn, whose alone is what follows */
     int fd, lock;          /* lock: -1 where nothing is to be cut off, of a device */
     bool stuck;            /* the last line did not get the lock */
 };
@@ -95,7 +97,7 @@ static void close_any(int fd)
         close(fd);
 }
 
-/* The mutex is held, or nobody has the file yet. False with errno, and *failed is what it is about;
+/* It is our turn, or nobody has the file yet. False with errno, and *failed is what it is about;
  * the files stay the old ones. */
 static bool reopen(struct audit_file *file, const char **failed)
 {
@@ -120,6 +122,7 @@ static bool reopen(struct audit_file *file, const char **failed)
 struct audit_file *audit_file_open(const char *path, mode_t mode, struct error *err)
 {
     struct audit_file *file = calloc(1, sizeof *file);
+    pthread_condattr_t attributes;
     const char *failed;
 
     if (!file) {
@@ -129,6 +132,10 @@ struct audit_file *audit_file_open(const char *path, mode_t mode, struct error *
     *file = (struct audit_file){.path = strdup(path), .lock_path = lock_path_of(path),
                                 .mode = mode, .fd = -1, .lock = -1};
     pthread_mutex_init(&file->mutex, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&file->released, &attributes);
+    pthread_condattr_destroy(&attributes);
     if (file->path && file->lock_path && reopen(file, &failed))
         return file;
     if (file->path && file->lock_path)
@@ -145,6 +152,7 @@ void audit_file_close(struct audit_file *file)
         return;
     close_any(file->fd);
     close_any(file->lock);
+    pthread_cond_destroy(&file->released);
     pthread_mutex_destroy(&file->mutex);
     free(file->path);
     free(file->lock_path);
@@ -180,16 +188,6 @@ bool audit_file_check(const char *path, struct error *err)
     return good;
 }
 
-bool audit_file_reopen(struct audit_file *file, struct error *err)
-{
-    const char *failed;
-
-    pthread_mutex_lock(&file->mutex);
-    bool done = reopen(file, &failed) || fail(err, failed);
-    pthread_mutex_unlock(&file->mutex);
-    return done;
-}
-
 static int64_t now_ms(void)
 {
     struct timespec now;
@@ -198,16 +196,44 @@ static int64_t now_ms(void)
     return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
 }
 
-/* Waits for the threads before; by the clock that ThreadSanitizer, too, knows a mutex to be waited
- * for by. False with errno. */
-static bool take_turn(struct audit_file *file)
+/* Waits for the threads before. False: for too long. Not pthread_mutex_clocklock(), which
+ * ThreadSanitizer does not know. */
+static bool take_turn_until(struct audit_file *file, int64_t until_ms)
 {
-    struct timespec until;
+    struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+    int failed = 0;
 
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += PATIENCE_MS / 1000;
-    errno = pthread_mutex_timedlock(&file->mutex, &until);
-    return errno == 0;
+    pthread_mutex_lock(&file->mutex);
+    while (file->taken && failed != ETIMEDOUT)
+        failed = pthread_cond_timedwait(&file->released, &file->mutex, &until);
+    bool ours = !file->taken;
+    file->taken = true;
+    pthread_mutex_unlock(&file->mutex);
+    return ours;
+}
+
+static void take_turn(struct audit_file *file)
+{
+    while (!take_turn_until(file, now_ms() + PATIENCE_MS))
+        ;
+}
+
+static void end_turn(struct audit_file *file)
+{
+    pthread_mutex_lock(&file->mutex);
+    file->taken = false;
+    pthread_cond_signal(&file->released);
+    pthread_mutex_unlock(&file->mutex);
+}
+
+bool audit_file_reopen(struct audit_file *file, struct error *err)
+{
+    const char *failed;
+
+    take_turn(file);
+    bool done = reopen(file, &failed) || fail(err, failed);
+    end_turn(file);
+    return done;
 }
 
 /* False with errno: somebody else does not let go. */
@@ -285,8 +311,8 @@ bool audit_file_append(struct audit_file *file, const char *line, size_t length,
     int64_t until_ms = now_ms() + PATIENCE_MS;
     off_t size;
 
-    if (!take_turn(file)) {
-        *why = strerror(errno);
+    if (!take_turn_until(file, until_ms)) {
+        *why = strerror(ETIMEDOUT);
         return false;
     }
     if (file->stuck && now_ms() + SHORT_MS < until_ms)
@@ -295,6 +321,6 @@ bool audit_file_append(struct audit_file *file, const char *line, size_t length,
     *why = done ? NULL : strerror(errno);
     if (file->lock >= 0)
         flock(file->lock, LOCK_UN);
-    pthread_mutex_unlock(&file->mutex);
+    end_turn(file);
     return done;
 }
