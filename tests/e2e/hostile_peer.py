@@ -30,8 +30,8 @@ PEERS = 24 # at once, fewer than there are threads
 WIDE = 1 << 31
 # What a request that is whole is answered with, and what is hung up on.
 SERVED, HUNG_UP, MISCONFIGURED, REPEATED = "Status: 200", "", "Status: 500", "Status: 400"
-NOTED = {"HTTP_USER_AGENT", "HTTP_CORRELATION_ID", "HTTP_X_CORRELATION_ID", "HTTP_ACCEPT"} # of which the first counts
-READ = re.findall(r"\bX\(([A-Z_]+), \w+\)", (CHECKOUT / "src/request.h").read_text())
+PARAMETERS = (CHECKOUT / "src/request.h").read_text()
+READ, NOTED = (re.findall(r"\bX\(([A-Z_]+), \w+\)", text) for text in (PARAMETERS, PARAMETERS.partition("REQUEST_LOOSE_HEADERS")[2])) # the first counts
 
 
 def lengths(name, value, rest=b""):

@@ -253,7 +253,7 @@ def check_namespaces(s):
     theirs = s.token("root", namespace="team-a")
     ask("their root reads its own", "GET", ACL + "/default", None, 200, **inside, token=theirs,
         data={"name": "default", "policy": "# theirs"})
-    ask("and no other's", "LIST", ACL, None, 403, token=theirs, errors=[NOT_ALLOWED])
+    ask("and no other's", "LIST", ACL, None, 403, token=theirs, errors=[BAD_TOKEN])
     ask("a namespace that is not there", "LIST", ACL, None, 404, headers=[("X-Vault-Namespace", "nowhere")], errors=[MISSING_NAMESPACE])
     s.policy("from-above", 'path "team-a/sys/policies/acl/theirs" { capabilities = ["read"] }')
     above = s.token("from-above")

@@ -108,6 +108,7 @@ with stack(plan=len(PEERS) + len(BAD_USERS) + 8, bring=bring) as s:
     s.tap.equal(status["NoNewPrivs"], "1", "and no program that it could start would have any")
     if s.root:
         files = {path for path, is_file in s.root.ask("descriptors", s.worker.pid) if is_file}
-        s.tap.equal(files, {str(s.worker_log), str(s.audit_log)}, "no file is open but the log on standard error, and the audit log")
+        s.tap.equal(files, {str(s.worker_log), str(s.audit_log), f"{s.audit_log}.lock"},
+                    "no file is open but the log on standard error, and the audit log with its lock")
     else:
         s.tap.skip("no file is open but the logs", ONLY_ROOT)
